@@ -1,0 +1,1 @@
+//! The bus as a state machine, and its wire types.

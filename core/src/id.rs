@@ -1,0 +1,153 @@
+//! Newtype ids, printed short.
+
+use core::fmt;
+
+/// How many of an id's bits count; the bits above name the bin that gave it.
+const COUNT_BITS: u32 = 48;
+
+macro_rules! bin_id {
+    ($(#[$doc:meta])* $name:ident, $letter:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The `count`th id that `bin` gives.
+            #[must_use]
+            pub const fn new(bin: BinIndex, count: u64) -> Self {
+                Self((bin.0 as u64) << COUNT_BITS | (count & ((1 << COUNT_BITS) - 1)))
+            }
+
+            /// The bin that gave this id, and so the one to ask about it.
+            #[must_use]
+            pub const fn bin(self) -> BinIndex {
+                BinIndex((self.0 >> COUNT_BITS) as u16)
+            }
+
+            /// The place of this id among those of its bin, from 1.
+            #[must_use]
+            pub const fn count(self) -> u64 {
+                self.0 & ((1 << COUNT_BITS) - 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// Short: the bin is named only where there may be several.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.bin().0 {
+                    0 => write!(f, concat!($letter, "{}"), self.count()),
+                    bin => write!(f, concat!($letter, "{}.{}"), bin, self.count()),
+                }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+bin_id! {
+    /// A job: what was submitted. Given in the order of submission and never
+    /// used twice. Printed `j17`, or `j2.17` for the 17th job of bin 2.
+    JobId, "j"
+}
+
+bin_id! {
+    /// A run: one attempt of a job, with a process of its own. Never used
+    /// twice. Printed `r17`, or `r2.17`.
+    RunId, "r"
+}
+
+/// The place of a bin in its manager, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct BinIndex(u16);
+
+impl BinIndex {
+    /// The bin at this place.
+    #[must_use]
+    pub const fn new(place: u16) -> Self {
+        Self(place)
+    }
+
+    /// The place.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A slot: room for one run. Numbered from 0 within its bin.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(u32);
+
+/// A client of the bus, for as long as its connection lasts. Printed `c3`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(u64);
+
+macro_rules! plain_id {
+    ($name:ident, $number:ty, $letter:literal) => {
+        impl $name {
+            /// The id with this number.
+            #[must_use]
+            pub const fn new(number: $number) -> Self {
+                Self(number)
+            }
+
+            /// The number.
+            #[must_use]
+            pub const fn number(self) -> $number {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($letter, "{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+plain_id!(SlotId, u32, "s");
+plain_id!(ClientId, u64, "c");
+
+impl fmt::Display for BinIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b{}", self.0)
+    }
+}
+
+impl fmt::Debug for BinIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn ids_print_short_and_name_their_bin() {
+        assert_eq!(JobId::new(BinIndex::default(), 17).to_string(), "j17");
+        let run = RunId::new(BinIndex::new(2), 3);
+        assert_eq!(run.to_string(), "r2.3");
+        assert_eq!((run.bin(), run.count()), (BinIndex::new(2), 3));
+    }
+
+    #[test]
+    fn ids_of_one_bin_sort_by_submission() {
+        let bin = BinIndex::new(5);
+        assert!(JobId::new(bin, 9) < JobId::new(bin, 10));
+    }
+}

@@ -1,0 +1,1 @@
+//! `sched-core` on smol: real processes, real sockets.

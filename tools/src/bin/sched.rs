@@ -1,0 +1,2 @@
+//! Placeholder until the programs stand.
+fn main() {}
