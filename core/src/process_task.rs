@@ -32,7 +32,8 @@ pub struct ProcessTask {
     began: Instant,
     time_limit: Option<Duration>,
     grace: Duration,
-    order: Option<Stop>,
+    wanted: Option<Stop>,
+    given_out: Option<Stop>,
 }
 
 /// What a run is doing.
@@ -68,7 +69,14 @@ impl ProcessTask {
     /// there is a process; `grace` is the time between TERM and KILL.
     #[must_use]
     pub const fn new(now: Instant, time_limit: Option<Duration>, grace: Duration) -> Self {
-        Self { state: TaskState::Starting, began: now, time_limit, grace, order: None }
+        Self {
+            state: TaskState::Starting,
+            began: now,
+            time_limit,
+            grace,
+            wanted: None,
+            given_out: None,
+        }
     }
 
     /// What it is doing.
@@ -105,7 +113,7 @@ impl ProcessTask {
     pub fn handle_spawn_failed(&mut self) -> Option<StopCause> {
         let cause = self.stop_cause();
         self.state = TaskState::Exited { ran: Duration::ZERO };
-        self.order = None;
+        self.wanted = None;
         cause
     }
 
@@ -121,11 +129,11 @@ impl ProcessTask {
             TaskState::Stopping { cause, running, .. } => (running.unwrap_or(now), Some(cause)),
             TaskState::Exited { .. } => return None,
         };
-        let term_sent = cause.is_some() && self.order != Some(Stop::Terminate);
         self.state = TaskState::Exited { ran: now - since };
-        self.order = None;
+        self.wanted = None;
+        let stop_sent = self.given_out.is_some() && exit.after_stop;
         Some(match cause {
-            Some(cause) if term_sent && exit.after_stop => stopped_outcome(cause, exit.status),
+            Some(cause) if stop_sent => stopped_outcome(cause, exit.status),
             _ => natural_outcome(exit.status),
         })
     }
@@ -140,7 +148,7 @@ impl ProcessTask {
         };
         let kill_at = now + self.grace;
         self.state = TaskState::Stopping { cause, running, kill_at, killed: false };
-        self.order = Some(Stop::Terminate);
+        self.wanted = Some(Stop::Terminate);
         true
     }
 
@@ -157,7 +165,7 @@ impl ProcessTask {
             TaskState::Stopping { killed: killed @ false, kill_at, .. } => {
                 *killed = true;
                 *kill_at = now;
-                self.order = Some(Stop::Kill);
+                self.wanted = Some(Stop::Kill);
                 true
             }
             _ => false,
@@ -179,7 +187,15 @@ impl ProcessTask {
     /// What the driver must do to the process now; `None`: nothing. Drain it
     /// after every other call.
     pub fn poll_stop(&mut self) -> Option<Stop> {
-        self.order.take()
+        let stop = self.wanted.take()?;
+        self.given_out = Some(stop);
+        Some(stop)
+    }
+
+    /// Whether [`poll_stop`](Self::poll_stop) has something to say.
+    #[must_use]
+    pub const fn stop_is_wanted(&self) -> bool {
+        self.wanted.is_some()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.

@@ -1,0 +1,120 @@
+//! The jobs that have no outcome yet.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::event::JobTally;
+use crate::id::{JobId, RunId};
+use crate::job::JobSpec;
+use crate::policy::{OnEvict, Policy};
+use crate::queue::{PriorityKey, QueueKey};
+use crate::time::Instant;
+
+/// What a bin knows about a job.
+#[derive(Clone, Debug)]
+pub(super) struct Record<C> {
+    pub(super) id: JobId,
+    pub(super) spec: JobSpec<C>,
+    pub(super) submitted: Instant,
+    pub(super) phase: Phase,
+    /// The attempt that runs or comes next, from 1.
+    pub(super) attempt: u32,
+    pub(super) tally: JobTally,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    /// In the queue, without a slot since then.
+    Pending { since: Instant },
+    /// Between two attempts, without a slot since then.
+    BackingOff { since: Instant, until: Instant },
+    /// In a slot.
+    Active(RunId),
+}
+
+impl<C> Record<C> {
+    pub(super) fn expires_at(&self) -> Option<Instant> {
+        let never_started = self.tally.runs == 0;
+        self.spec.expiry.filter(|_| never_started).map(|wait| self.submitted + wait)
+    }
+
+    pub(super) fn deadline_at(&self) -> Option<Instant> {
+        self.spec.deadline.map(|whole| self.submitted + whole)
+    }
+
+    pub(super) fn on_evict(&self, policy: &Policy) -> OnEvict {
+        self.spec.on_evict.unwrap_or(policy.on_evict)
+    }
+
+    pub(super) fn has_attempts_left(&self, policy: &Policy) -> bool {
+        self.attempt < self.spec.max_attempts.unwrap_or(policy.max_attempts).get()
+    }
+
+    pub(super) fn is_shielded(&self, policy: &Policy) -> bool {
+        policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
+    }
+
+    pub(super) fn place(&self, policy: &Policy) -> (QueueKey, PriorityKey) {
+        let (job, priority) = (self.id, self.spec.priority);
+        let place = QueueKey::new(job, priority, self.submitted, policy.aging);
+        (place, PriorityKey { priority, job })
+    }
+
+    /// Books the time without a slot that ends now.
+    pub(super) fn end_wait(&mut self, now: Instant) {
+        if let Phase::Pending { since } | Phase::BackingOff { since, .. } = self.phase {
+            self.tally.waited += now - since;
+        }
+    }
+}
+
+/// Jobs under small numbers (handles) that are used again, and found by id.
+#[derive(Clone, Debug)]
+pub(super) struct Table<C> {
+    records: Vec<Option<Record<C>>>,
+    free: Vec<u32>,
+    handles: BTreeMap<JobId, u32>,
+}
+
+impl<C> Table<C> {
+    pub(super) const fn new() -> Self {
+        Self { records: Vec::new(), free: Vec::new(), handles: BTreeMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, record: Record<C>) -> u32 {
+        let handle = self.free.pop().unwrap_or_else(|| {
+            self.records.push(None);
+            u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.handles.insert(record.id, handle);
+        if let Some(place) = self.records.get_mut(handle as usize) {
+            *place = Some(record);
+        }
+        handle
+    }
+
+    pub(super) fn remove(&mut self, handle: u32) -> Option<Record<C>> {
+        let record = self.records.get_mut(handle as usize)?.take()?;
+        self.handles.remove(&record.id);
+        self.free.push(handle);
+        Some(record)
+    }
+
+    pub(super) fn handle(&self, job: JobId) -> Option<u32> {
+        self.handles.get(&job).copied()
+    }
+
+    pub(super) fn get(&self, handle: u32) -> Option<&Record<C>> {
+        self.records.get(handle as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, handle: u32) -> Option<&mut Record<C>> {
+        self.records.get_mut(handle as usize)?.as_mut()
+    }
+
+    /// In order of submission.
+    pub(super) fn handles(&self) -> impl Iterator<Item = u32> {
+        self.handles.values().copied()
+    }
+}

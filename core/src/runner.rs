@@ -1,0 +1,390 @@
+//! The slots: what runs in them, and who would be evicted.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::num::NonZeroUsize;
+
+use crate::heap::IndexHeap;
+use crate::id::{JobId, RunId, SlotId};
+use crate::job::{Outcome, StopCause};
+use crate::process_task::{ProcessTask, TaskState};
+use crate::spawner::{Exit, RunInfo, Stop};
+use crate::time::{Duration, Instant};
+
+/// A fixed number of slots, each with room for one run.
+///
+/// It knows who would be evicted, and that a slot is taken until its process
+/// is reaped. Who gets a slot is not its business: that is what a
+/// [`SchedulerBin`](crate::SchedulerBin) decides.
+///
+/// The *victim* is the run with the highest level (the least urgent), and of
+/// several the one that started last, so that the least work is thrown away. A run
+/// that is being stopped, or that is shielded, is never the victim.
+#[derive(Clone, Debug)]
+pub struct PriorityRunner {
+    slots: Vec<Option<Occupant>>,
+    free: IndexHeap<u32>,
+    victims: IndexHeap<Reverse<(i64, RunId)>>,
+    by_run: BTreeMap<RunId, u32>,
+    stopping: usize,
+    orders: VecDeque<Order>,
+}
+
+#[derive(Clone, Debug)]
+struct Occupant {
+    info: RunInfo,
+    level: i64,
+    shielded: bool,
+    task: ProcessTask,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Spawn(RunId),
+    Stop(RunId),
+}
+
+/// A run that is to be given a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct RunRequest {
+    /// Its id, new.
+    pub id: RunId,
+    /// Its job.
+    pub job: JobId,
+    /// Which attempt of the job, from 1.
+    pub attempt: u32,
+    /// How urgent it is while it runs; lower is more urgent.
+    pub level: i64,
+    /// Whether it is spared from eviction.
+    pub shielded: bool,
+    /// How long its process may run.
+    pub time_limit: Option<Duration>,
+    /// The time between TERM and KILL.
+    pub grace: Duration,
+}
+
+/// What to do to a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunOrder {
+    /// Start one.
+    Spawn(RunInfo),
+    /// Stop the one of this run.
+    Stop(RunId, Stop),
+}
+
+/// A run, as it is now.
+#[derive(Clone, Copy, Debug)]
+pub struct RunView {
+    /// Its id, job, attempt and slot.
+    pub info: RunInfo,
+    /// How urgent it is while it runs; lower is more urgent.
+    pub level: i64,
+    /// Whether it is spared from eviction.
+    pub shielded: bool,
+    /// What its process is doing.
+    pub state: TaskState,
+    /// When its start was decided.
+    pub began: Instant,
+}
+
+/// A run that has left its slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndedRun {
+    /// Its id, job, attempt and slot.
+    pub info: RunInfo,
+    /// Why it had been asked to end, if it had.
+    pub cause: Option<StopCause>,
+    /// How long it had a process.
+    pub ran: Duration,
+    /// How long it had its slot.
+    pub occupied: Duration,
+}
+
+impl PriorityRunner {
+    /// A runner with this many slots, all free.
+    #[must_use]
+    pub fn new(slots: NonZeroUsize) -> Self {
+        let count = u32::try_from(slots.get()).unwrap_or(u32::MAX - 1);
+        let mut free = IndexHeap::new();
+        (0..count).for_each(|slot| free.insert(slot, slot));
+        Self {
+            slots: (0..count).map(|_| None).collect(),
+            free,
+            victims: IndexHeap::new(),
+            by_run: BTreeMap::new(),
+            stopping: 0,
+            orders: VecDeque::new(),
+        }
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many slots are free.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// How many runs have not been reaped yet.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.by_run.len()
+    }
+
+    /// How many of them are being stopped.
+    #[must_use]
+    pub const fn stopping(&self) -> usize {
+        self.stopping
+    }
+
+    /// The run that would be evicted next, and its level.
+    #[must_use]
+    pub fn victim(&self) -> Option<(RunId, i64)> {
+        self.victims.peek().map(|(Reverse((level, run)), _)| (*run, *level))
+    }
+
+    /// A run that has not been reaped yet.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> Option<RunView> {
+        self.occupant(run).map(Occupant::view)
+    }
+
+    /// The runs that have not been reaped yet, by slot.
+    pub fn runs(&self) -> impl Iterator<Item = RunView> {
+        self.slots.iter().flatten().map(Occupant::view)
+    }
+
+    /// Gives the run the free slot with the lowest number; `None` if no slot
+    /// is free.
+    pub fn start(&mut self, now: Instant, run: RunRequest) -> Option<RunInfo> {
+        let (_, slot) = self.free.pop()?;
+        let RunRequest { id, job, attempt, level, shielded, time_limit, grace } = run;
+        let info = RunInfo { id, job, attempt, slot: SlotId::new(slot) };
+        let task = ProcessTask::new(now, time_limit, grace);
+        self.slots[slot as usize] = Some(Occupant { info, level, shielded, task });
+        self.by_run.insert(id, slot);
+        if !shielded {
+            self.victims.insert(slot, Reverse((level, id)));
+        }
+        self.orders.push_back(Order::Spawn(id));
+        Some(info)
+    }
+
+    /// Asks a run to end. Returns whether that is news; see [`ProcessTask::stop`].
+    pub fn stop(&mut self, now: Instant, run: RunId, cause: StopCause) -> bool {
+        self.act(run, |task| task.stop(now, cause))
+    }
+
+    /// Ends the grace period of a stop at once. Returns whether that is news.
+    pub fn kill(&mut self, now: Instant, run: RunId) -> bool {
+        self.act(run, |task| task.kill(now))
+    }
+
+    /// Replaces the cause of a stop that is under way.
+    pub fn change_cause(&mut self, run: RunId, cause: StopCause) {
+        self.act(run, |task| task.change_cause(cause));
+    }
+
+    /// There is a process now. Returns its run; `None` if it is unknown.
+    pub fn handle_started(&mut self, now: Instant, run: RunId) -> Option<RunInfo> {
+        self.act(run, |task| task.handle_started(now));
+        self.occupant(run).map(|occupant| occupant.info)
+    }
+
+    /// There will be no process; the slot is free. `None`: an unknown run.
+    pub fn handle_spawn_failed(&mut self, now: Instant, run: RunId) -> Option<EndedRun> {
+        let mut occupant = self.vacate(run)?;
+        let cause = occupant.task.handle_spawn_failed();
+        Some(occupant.ended(now, cause))
+    }
+
+    /// A process was reaped; the slot is free. Returns how the run ended as
+    /// well. `None`: an unknown run.
+    pub fn handle_exit(
+        &mut self,
+        now: Instant,
+        run: RunId,
+        exit: Exit,
+    ) -> Option<(EndedRun, Outcome)> {
+        let mut occupant = self.vacate(run)?;
+        let cause = occupant.task.stop_cause();
+        let outcome = occupant.task.handle_exit(now, exit)?;
+        Some((occupant.ended(now, cause), outcome))
+    }
+
+    /// When the time limit or the grace period of this run is over. Its owner
+    /// stops or kills it then.
+    #[must_use]
+    pub fn due(&self, run: RunId) -> Option<Instant> {
+        self.occupant(run)?.task.poll_timeout()
+    }
+
+    /// What to do next to a process; `None`: nothing. Drain it after every
+    /// other call. There are never more than three orders a slot.
+    pub fn poll_order(&mut self) -> Option<RunOrder> {
+        loop {
+            let order = match self.orders.pop_front()? {
+                Order::Spawn(run) => self.occupant(run).map(|it| RunOrder::Spawn(it.info)),
+                Order::Stop(run) => self.take_stop(run),
+            };
+            if order.is_some() {
+                return order;
+            }
+        }
+    }
+
+    fn occupant(&self, run: RunId) -> Option<&Occupant> {
+        let slot = *self.by_run.get(&run)?;
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    fn occupant_mut(&mut self, run: RunId) -> Option<&mut Occupant> {
+        let slot = *self.by_run.get(&run)?;
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Changes the task of a run, and brings what is derived from it up to
+    /// date: the victims, the count of those stopping, the orders.
+    fn act<T: Default>(&mut self, run: RunId, change: impl FnOnce(&mut ProcessTask) -> T) -> T {
+        let Some(occupant) = self.occupant_mut(run) else {
+            return T::default();
+        };
+        let task = &mut occupant.task;
+        let before = (task.stop_cause().is_some(), task.stop_is_wanted());
+        let result = change(task);
+        let after = (task.stop_cause().is_some(), task.stop_is_wanted());
+        let slot = occupant.info.slot.number();
+        if after.0 && !before.0 {
+            self.stopping += 1;
+            self.victims.remove(slot);
+        }
+        if after.1 && !before.1 {
+            self.orders.push_back(Order::Stop(run));
+        }
+        result
+    }
+
+    fn take_stop(&mut self, run: RunId) -> Option<RunOrder> {
+        let stop = self.occupant_mut(run)?.task.poll_stop()?;
+        Some(RunOrder::Stop(run, stop))
+    }
+
+    fn vacate(&mut self, run: RunId) -> Option<Occupant> {
+        let slot = self.by_run.remove(&run)?;
+        let occupant = self.slots.get_mut(slot as usize)?.take()?;
+        self.victims.remove(slot);
+        self.free.insert(slot, slot);
+        if occupant.task.stop_cause().is_some() {
+            self.stopping -= 1;
+        }
+        Some(occupant)
+    }
+}
+
+impl Occupant {
+    const fn view(&self) -> RunView {
+        RunView {
+            info: self.info,
+            level: self.level,
+            shielded: self.shielded,
+            state: self.task.state(),
+            began: self.task.began(),
+        }
+    }
+
+    fn ended(&self, now: Instant, cause: Option<StopCause>) -> EndedRun {
+        let ran = match self.task.state() {
+            TaskState::Exited { ran } => ran,
+            _ => Duration::ZERO,
+        };
+        EndedRun { info: self.info, cause, ran, occupied: now - self.task.began() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::BinIndex;
+    use crate::spawner::ExitStatus;
+
+    fn id(count: u64) -> RunId {
+        RunId::new(BinIndex::default(), count)
+    }
+
+    fn start(runner: &mut PriorityRunner, count: u64, level: i64, shielded: bool) {
+        let job = JobId::new(BinIndex::default(), count);
+        let grace = Duration::from_secs(5);
+        let (attempt, time_limit) = (1, None);
+        let request =
+            RunRequest { id: id(count), job, attempt, level, shielded, time_limit, grace };
+        assert!(runner.start(Instant::ZERO, request).is_some());
+        assert!(matches!(runner.poll_order(), Some(RunOrder::Spawn(_))));
+    }
+
+    fn runner(slots: usize) -> PriorityRunner {
+        PriorityRunner::new(NonZeroUsize::new(slots).unwrap())
+    }
+
+    #[test]
+    fn the_victim_is_the_least_urgent_and_of_those_the_youngest() {
+        let mut runner = runner(4);
+        for (count, level) in [(1, 3), (2, 7), (3, 7), (4, 5)] {
+            start(&mut runner, count, level, false);
+        }
+        let by = JobId::new(BinIndex::default(), 9);
+        for expected in [3, 2, 4, 1] {
+            assert_eq!(runner.victim().map(|(run, _)| run), Some(id(expected)));
+            assert!(runner.stop(Instant::ZERO, id(expected), StopCause::Evicted { by }));
+            assert_eq!(runner.poll_order(), Some(RunOrder::Stop(id(expected), Stop::Terminate)));
+        }
+        assert_eq!((runner.victim(), runner.stopping(), runner.free()), (None, 4, 0));
+    }
+
+    #[test]
+    fn a_shielded_run_is_never_the_victim() {
+        let mut runner = runner(2);
+        start(&mut runner, 1, 9, true);
+        start(&mut runner, 2, 1, false);
+        assert_eq!(runner.victim(), Some((id(2), 1)));
+    }
+
+    #[test]
+    fn a_slot_is_taken_until_its_process_is_reaped() {
+        let mut runner = runner(1);
+        start(&mut runner, 1, 9, false);
+        runner.handle_started(Instant::from_secs(1), id(1));
+        runner.stop(Instant::from_secs(2), id(1), StopCause::Cancelled);
+        assert_eq!((runner.free(), runner.stopping()), (0, 1));
+        runner.poll_order();
+        let exit = Exit::stopped(ExitStatus::Signal(15));
+        let (ended, _) = runner.handle_exit(Instant::from_secs(4), id(1), exit).unwrap();
+        assert_eq!((ended.ran, ended.occupied), (Duration::from_secs(3), Duration::from_secs(4)));
+        assert_eq!((runner.free(), runner.stopping(), runner.running()), (1, 0, 0));
+    }
+
+    #[test]
+    fn f1_the_exit_of_one_run_frees_its_own_slot_only() {
+        let mut runner = runner(2);
+        start(&mut runner, 1, 5, false);
+        start(&mut runner, 2, 5, false);
+        let exit = Exit::natural(ExitStatus::Code(0));
+        assert!(runner.handle_exit(Instant::ZERO, id(2), exit).is_some());
+        assert!(runner.handle_exit(Instant::ZERO, id(2), exit).is_none(), "twice");
+        assert_eq!(runner.runs().map(|run| run.info.id).collect::<Vec<_>>(), [id(1)]);
+    }
+
+    #[test]
+    fn a_kill_before_term_was_given_out_replaces_it() {
+        let mut runner = runner(1);
+        start(&mut runner, 1, 5, false);
+        runner.stop(Instant::ZERO, id(1), StopCause::Cancelled);
+        runner.kill(Instant::ZERO, id(1));
+        assert_eq!(runner.poll_order(), Some(RunOrder::Stop(id(1), Stop::Kill)));
+        assert_eq!(runner.poll_order(), None);
+    }
+}
