@@ -1,4 +1,80 @@
-//! A preemptive priority scheduler as a state machine.
+//! A preemptive priority scheduler as a state machine: no runtime, no clock,
+//! no `std`.
+//!
+//! Jobs have a [`Priority`] (lower is more urgent) and limits on their time. A
+//! [`SchedulerBin`] has a fixed number of slots and a queue. When all slots are
+//! taken, a more urgent job evicts the least urgent run; what cannot start
+//! waits its turn. Every accepted job gets exactly one [`Outcome`], and it is
+//! told. The [`Policy`] says what becomes of a victim, how often a failure is
+//! tried again, and so on.
+//!
+//! # Theory of operation
+//!
+//! Everything here is decided, and nothing is done. A *driver* owns a machine
+//! of this crate, a [`ProcessSpawner`] and a clock, and goes round one loop:
+//! carry out the actions, pass on the events, wait for the next thing that
+//! happens (a process started or ended, somebody asks for something, the
+//! timeout is due), tell the machine, and so on. The same inputs at the same
+//! times give the same outputs, so that a driver in virtual time tests what a
+//! driver of real processes runs.
+//!
+//! | machine | what it is |
+//! |---|---|
+//! | [`ProcessTask`] | one run: starting, running, stopping (why, since), exited |
+//! | [`PriorityRunner`] | the slots; who would be evicted |
+//! | [`SchedulerBin`] | slots and queue: who starts, who is evicted, what comes back |
+//! | [`SchedulerManager`] | several bins; the first that accepts takes the job |
+//! | [`bus::Broker`] | the bus, without its sockets |
+//!
+//! # A driver in virtual time
+//!
+//! ```
+//! use core::num::NonZeroUsize;
+//! use sched_core::*;
+//!
+//! /// Processes on paper: when each would end.
+//! struct Paper { now: Instant, ends: Vec<(Instant, RunId)> }
+//!
+//! impl ProcessSpawner for Paper {
+//!     type Command = Duration; // how long the process would run
+//!     fn spawn(&mut self, run: &RunInfo, runtime: &Duration) -> Result<(), SpawnFailure> {
+//!         self.ends.push((self.now + *runtime, run.id));
+//!         Ok(())
+//!     }
+//!     fn stop(&mut self, run: RunId, _: Stop) {
+//!         self.ends.iter_mut().filter(|end| end.1 == run).for_each(|end| end.0 = self.now);
+//!     }
+//! }
+//!
+//! let mut world = Paper { now: Instant::ZERO, ends: Vec::new() };
+//! let mut bin = SchedulerBin::new(NonZeroUsize::MIN, Policy::durable());
+//! for (priority, secs) in [(7, 60), (7, 10), (2, 5)] {
+//!     let job = JobSpec::new(Priority::new(priority), Duration::from_secs(secs));
+//!     bin.submit(world.now, job)?;
+//! }
+//! let mut order = Vec::new();
+//! loop {
+//!     bin.dispatch(world.now, &mut world);
+//!     while let Some(event) = bin.poll_event() {
+//!         if let EventKind::Ended { job, outcome, .. } = event.kind {
+//!             order.push((job.to_string(), outcome, event.at));
+//!         }
+//!     }
+//!     let Some(&(end, run)) = world.ends.iter().min() else { break };
+//!     world.now = end.min(bin.poll_timeout().unwrap_or(end));
+//!     if world.now < end {
+//!         bin.handle_timeout(world.now);
+//!     } else {
+//!         world.ends.retain(|other| other.1 != run);
+//!         bin.handle_exit(end, run, Exit::stopped(ExitStatus::Code(0)));
+//!     }
+//! }
+//! // j3 evicted j1, which came back to its place before j2.
+//! assert_eq!(order.iter().map(|(job, ..)| job.as_str()).collect::<Vec<_>>(), ["j3", "j1", "j2"]);
+//! assert!(order.iter().all(|(_, outcome, _)| *outcome == Outcome::Finished));
+//! assert_eq!(world.now, Instant::from_secs(75));
+//! # Ok::<(), SubmitError<Duration>>(())
+//! ```
 #![no_std]
 
 extern crate alloc;

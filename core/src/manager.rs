@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
-use crate::bin::{Action, JobView, Mode, Refusal, SchedulerBin, SubmitError, UnknownJob};
+use crate::bin::{Action, JobView, Mode, Refusal, SchedulerBin, Stats, SubmitError, UnknownJob};
 use crate::event::Event;
 use crate::id::{BinIndex, JobId, RunId};
 use crate::job::JobSpec;
@@ -194,6 +194,15 @@ impl<C> SchedulerManager<C> {
     #[must_use]
     pub const fn rejected(&self) -> u64 {
         self.rejected
+    }
+
+    /// What all bins have counted, together. What no bin accepted is counted as
+    /// refused once, however many bins were asked.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut sum = self.bins().fold(Stats::default(), |sum, bin| sum + bin.stats());
+        sum.refused = self.rejected;
+        sum
     }
 
     /// Whether every bin is stopped.

@@ -265,10 +265,6 @@ impl<C> SchedulerBin<C> {
             }
         }
     }
-
-    pub(super) const fn is_ending(&self) -> bool {
-        matches!(self.mode, Mode::Stopping | Mode::Stopped)
-    }
 }
 
 /// Stopping.

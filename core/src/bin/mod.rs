@@ -300,6 +300,12 @@ impl<C> SchedulerBin<C> {
         self.mode
     }
 
+    /// Whether it was told to end everything.
+    #[must_use]
+    pub const fn is_ending(&self) -> bool {
+        matches!(self.mode, Mode::Stopping | Mode::Stopped)
+    }
+
     /// How many slots it has.
     #[must_use]
     pub fn slots(&self) -> usize {

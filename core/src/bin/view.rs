@@ -98,6 +98,27 @@ impl Stats {
     }
 }
 
+impl core::ops::Add<&Self> for Stats {
+    type Output = Self;
+
+    fn add(mut self, other: &Self) -> Self {
+        for (mine, theirs) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *mine += theirs;
+        }
+        Self {
+            outcomes: self.outcomes,
+            accepted: self.accepted + other.accepted,
+            refused: self.refused + other.refused,
+            runs: self.runs + other.runs,
+            evictions: self.evictions + other.evictions,
+            useful: self.useful + other.useful,
+            wasted: self.wasted + other.wasted,
+            events_dropped: self.events_dropped + other.events_dropped,
+            reports_ignored: self.reports_ignored + other.reports_ignored,
+        }
+    }
+}
+
 /// A submission that was refused. The job is handed back.
 pub struct SubmitError<C> {
     /// The job.
