@@ -135,12 +135,6 @@ impl Queue {
         self.unreserved.peek().map(|(key, _)| *key)
     }
 
-    /// Whether a job with this key would be given a reservation by someone
-    /// who has one.
-    pub(crate) fn would_take_over(&self, key: PriorityKey) -> bool {
-        self.last_reserved.peek().is_some_and(|(Reverse(last), _)| key < *last)
-    }
-
     /// Gives a reservation to the first job that has none.
     pub(crate) fn reserve_first(&mut self) {
         if let Some((key, handle)) = self.unreserved.pop() {

@@ -4,8 +4,8 @@
 use alloc::vec::Vec;
 
 use super::table::{Phase, Record};
-use super::{Mode, Refusal, SchedulerBin};
-use crate::event::{EventKind, JobTally, Requeue};
+use super::{Mode, Refusal, SchedulerBin, SubmitError};
+use crate::event::{Event, EventKind, JobTally, Requeue};
 use crate::id::{JobId, RunId};
 use crate::job::{JobSpec, Outcome, StopCause, TimeBound};
 use crate::policy::{OnEvict, OnExhausted};
@@ -15,31 +15,58 @@ use crate::runner::{EndedRun, RunRequest, RunView};
 use crate::spawner::{Exit, SpawnFailure, SpawnFailureKind};
 use crate::time::Instant;
 
+fn refuse<C>(job: JobSpec<C>, why: Refusal) -> SubmitError<C> {
+    SubmitError { job: job.into(), why }
+}
+
 /// Accepting and starting.
 impl<C> SchedulerBin<C> {
-    /// Why this job would be refused, if it would.
-    pub(super) fn refuses(&self, job: &JobSpec<C>) -> Option<Refusal> {
+    /// Accepts a job, unless it would have to wait and too many wait already.
+    pub(super) fn try_accept(
+        &mut self,
+        now: Instant,
+        job: JobSpec<C>,
+    ) -> Result<JobId, SubmitError<C>> {
         match self.mode {
-            Mode::Draining => Some(Refusal::Draining),
-            Mode::Stopping | Mode::Stopped => Some(Refusal::Stopped),
-            Mode::Accepting | Mode::Paused => {
-                let room = self.queue.unreserved_len() < self.policy.max_pending;
-                (!room && !self.would_get_slot(job)).then_some(Refusal::Full)
+            Mode::Draining => return Err(refuse(job, Refusal::Draining)),
+            Mode::Stopping | Mode::Stopped => return Err(refuse(job, Refusal::Stopped)),
+            Mode::Accepting | Mode::Paused => {}
+        }
+        let told_before = self.events.len();
+        let id = JobId::new(self.index, self.last_job + 1);
+        let priority = job.priority;
+        let handle = self.add(now, id, job);
+        self.settle(now);
+        if self.is_one_too_many(handle) {
+            // It has neither a slot nor a reservation: without it, everything
+            // is as if it had never been there.
+            self.queue.remove(handle);
+            self.timers.remove(handle);
+            if let Some(record) = self.jobs.remove(handle) {
+                return Err(refuse(record.spec, Refusal::Full));
             }
         }
+        self.last_job += 1;
+        self.stats.accepted += 1;
+        let kind = EventKind::Accepted { job: id, priority };
+        self.events.insert(told_before, Event { at: now, kind });
+        Ok(id)
     }
 
-    pub(super) fn accept(&mut self, now: Instant, spec: JobSpec<C>) -> JobId {
-        self.last_job += 1;
-        let id = JobId::new(self.index, self.last_job);
-        self.stats.accepted += 1;
-        self.tell(EventKind::Accepted { job: id, priority: spec.priority });
+    fn add(&mut self, now: Instant, id: JobId, spec: JobSpec<C>) -> u32 {
         let phase = Phase::Pending { since: now };
         let tally = JobTally::default();
-        let handle =
-            self.jobs.insert(Record { id, spec, submitted: now, phase, attempt: 1, tally });
+        let record = Record { id, spec, submitted: now, phase, attempt: 1, tally };
+        let handle = self.jobs.insert(record);
         self.enqueue(handle);
-        id
+        handle
+    }
+
+    fn is_one_too_many(&self, handle: u32) -> bool {
+        let waits = self.jobs.get(handle).is_some_and(Record::is_pending);
+        waits
+            && !self.queue.is_reserved(handle)
+            && self.queue.unreserved_len() > self.policy.max_pending
     }
 
     /// Fills what is free, then evicts for who may evict.
@@ -79,16 +106,6 @@ impl<C> SchedulerBin<C> {
 
     fn may_start(&self) -> bool {
         self.mode == Mode::Accepting && self.spawning_paused.is_none()
-    }
-
-    /// Whether a job that is submitted now would be given a slot, or have one
-    /// reserved, before anybody else who waits.
-    fn would_get_slot(&self, job: &JobSpec<C>) -> bool {
-        let id = JobId::new(self.index, self.last_job + 1);
-        let key = PriorityKey { priority: job.priority, job: id };
-        let is_next = self.queue.first_unreserved().is_none_or(|first| key < first);
-        let evicts = is_next && self.victim_for(key).is_some();
-        self.may_start() && (self.runner.free() > 0 || self.queue.would_take_over(key) || evicts)
     }
 
     fn victim_for(&self, urgent: PriorityKey) -> Option<RunId> {
@@ -369,22 +386,24 @@ impl<C> SchedulerBin<C> {
                 break;
             }
             self.timers.remove(handle);
-            self.fire(now, handle);
+            self.fire(now, due, handle);
         }
     }
 
-    fn fire(&mut self, now: Instant, handle: u32) {
+    /// Lets act what was due about a job at `due`, which may be some time ago:
+    /// what else has become due since then comes after it.
+    fn fire(&mut self, now: Instant, due: Instant, handle: u32) {
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= due);
         let late = is_due(record.deadline_at());
         match record.phase {
             Phase::Pending { .. } if late || is_due(record.expires_at()) => {
                 self.conclude(handle, Outcome::Expired);
             }
             Phase::BackingOff { .. } if late => self.conclude(handle, Outcome::Expired),
-            Phase::BackingOff { until, .. } if until <= now => {
+            Phase::BackingOff { until, .. } if until <= due => {
                 record.end_wait(now);
                 record.phase = Phase::Pending { since: now };
                 let job = record.id;

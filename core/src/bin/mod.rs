@@ -151,14 +151,11 @@ impl<C> SchedulerBin<C> {
     pub fn submit(&mut self, now: Instant, job: JobSpec<C>) -> Result<JobId, SubmitError<C>> {
         let now = self.begin(now);
         self.fire_timers(now);
+        let submitted = self.try_accept(now, job);
+        self.stats.refused += u64::from(submitted.is_err());
         self.settle(now);
-        if let Some(why) = self.refuses(&job) {
-            self.stats.refused += 1;
-            return Err(SubmitError { job: job.into(), why });
-        }
-        let id = self.accept(now, job);
-        self.settle(now);
-        Ok(id)
+        self.tell_if_idle();
+        submitted
     }
 
     /// Ends a job: at once if it waits, else by stopping its process.

@@ -34,6 +34,10 @@ pub(super) enum Phase {
 }
 
 impl<C> Record<C> {
+    pub(super) const fn is_pending(&self) -> bool {
+        matches!(self.phase, Phase::Pending { .. })
+    }
+
     pub(super) fn expires_at(&self) -> Option<Instant> {
         let never_started = self.tally.runs == 0;
         self.spec.expiry.filter(|_| never_started).map(|wait| self.submitted + wait)
