@@ -125,9 +125,10 @@ impl Queue {
         self.next.peek().map(|(_, handle)| handle)
     }
 
-    /// The first in priority order, if it has a reservation.
-    pub(crate) fn first_reserved(&self) -> Option<u32> {
-        self.reserved.peek().map(|(_, handle)| handle)
+    /// The first in priority order.
+    pub(crate) fn most_urgent(&self) -> Option<u32> {
+        let first = self.reserved.peek().or_else(|| self.unreserved.peek());
+        first.map(|(_, handle)| handle)
     }
 
     /// The first in priority order of those without a reservation.
@@ -213,7 +214,7 @@ mod tests {
         queue.reserve_first();
         add(&mut queue, 4, 1, 0, None);
         assert!(queue.is_reserved(1) && queue.is_reserved(4) && !queue.is_reserved(2));
-        assert_eq!(queue.first_reserved(), Some(4));
+        assert_eq!(queue.most_urgent(), Some(4));
         add(&mut queue, 5, 4, 0, None);
         assert!(!queue.is_reserved(5), "equal priority comes after");
         queue.unreserve_all();

@@ -56,7 +56,8 @@ impl<C> SchedulerBin<C> {
     fn add(&mut self, now: Instant, id: JobId, spec: JobSpec<C>) -> u32 {
         let phase = Phase::Pending { since: now };
         let tally = JobTally::default();
-        let record = Record { id, spec, submitted: now, phase, attempt: 1, tally };
+        let (attempt, cancelled) = (1, false);
+        let record = Record { id, spec, submitted: now, phase, attempt, cancelled, tally };
         let handle = self.jobs.insert(record);
         self.enqueue(handle);
         handle
@@ -91,17 +92,26 @@ impl<C> SchedulerBin<C> {
         }
     }
 
-    /// Gives a slot that was vacated to the job that has it reserved. A slot
-    /// that was vacated for another reason than an eviction is only needed for
-    /// that when fewer are still to come than are reserved.
+    /// Gives a slot that was vacated to the first job in priority order, if it
+    /// was vacated for a job that still waits, or is needed for a reservation.
+    /// One that was vacated for another reason than an eviction is needed only
+    /// when fewer are still to come than are reserved.
     pub(super) fn hand_over(&mut self, now: Instant, cause: StopCause) {
-        let evicted = matches!(cause, StopCause::Evicted { .. });
-        let needed = evicted || self.queue.reserved_len() > self.runner.stopping();
+        let reserved = self.queue.reserved_len();
+        let needed = match cause {
+            StopCause::Evicted { by } => reserved > 0 || self.is_pending(by),
+            _ => reserved > self.runner.stopping(),
+        };
         if needed && self.may_start() {
-            if let Some(handle) = self.queue.first_reserved() {
+            if let Some(handle) = self.queue.most_urgent() {
                 self.start(now, handle);
             }
         }
+    }
+
+    fn is_pending(&self, job: JobId) -> bool {
+        let handle = self.jobs.handle(job);
+        handle.and_then(|handle| self.jobs.get(handle)).is_some_and(Record::is_pending)
     }
 
     fn may_start(&self) -> bool {
@@ -181,9 +191,11 @@ impl<C> SchedulerBin<C> {
         self.book(&ended, false);
         let handle = self.jobs.handle(job)?;
         match ended.cause {
-            Some(StopCause::Cancelled) => self.conclude(handle, Outcome::Cancelled { exit: None }),
+            _ if self.jobs.get(handle).is_some_and(|record| record.cancelled) => {
+                self.conclude(handle, Outcome::Cancelled { exit: None });
+            }
             Some(StopCause::TimedOut(_)) => self.conclude(handle, Outcome::Expired),
-            Some(StopCause::Evicted { .. }) | None => self.spawn_failed(now, handle, run, why),
+            _ => self.spawn_failed(now, handle, run, why),
         }
         ended.cause
     }
@@ -200,9 +212,7 @@ impl<C> SchedulerBin<C> {
         let handle = self.jobs.handle(job)?;
         match outcome {
             Outcome::Evicted { by, .. } if self.requeues(handle) => self.requeue_victim(handle, by),
-            Outcome::Failed(_) if ended.cause != Some(StopCause::Cancelled) => {
-                self.attempt_failed(now, handle, outcome);
-            }
+            Outcome::Failed(_) => self.attempt_failed(now, handle, outcome),
             outcome => self.conclude(handle, outcome),
         }
         ended.cause
@@ -239,7 +249,7 @@ impl<C> SchedulerBin<C> {
     /// An attempt ended with this; the job is tried again if it may be.
     fn attempt_failed(&mut self, now: Instant, handle: u32, outcome: Outcome) {
         let ending = self.is_ending();
-        let retry = self.jobs.get_mut(handle).filter(|it| it.has_attempts_left(&self.policy));
+        let retry = self.jobs.get_mut(handle).filter(|it| it.may_retry(&self.policy));
         let Some(record) = retry.filter(|_| !ending) else {
             return self.conclude(handle, outcome);
         };
@@ -288,7 +298,12 @@ impl<C> SchedulerBin<C> {
 impl<C> SchedulerBin<C> {
     pub(super) fn cancel_job(&mut self, now: Instant, handle: u32) {
         match self.jobs.get(handle).map(|record| record.phase) {
-            Some(Phase::Active(run)) => self.end_run(now, run, StopCause::Cancelled),
+            Some(Phase::Active(run)) => {
+                if let Some(record) = self.jobs.get_mut(handle) {
+                    record.cancelled = true;
+                }
+                self.end_run(now, run, StopCause::Cancelled);
+            }
             Some(_) => self.conclude(handle, Outcome::Cancelled { exit: None }),
             None => {}
         }

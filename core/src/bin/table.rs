@@ -19,6 +19,9 @@ pub(super) struct Record<C> {
     pub(super) phase: Phase,
     /// The attempt that runs or comes next, from 1.
     pub(super) attempt: u32,
+    /// Its owner cancelled it while it had a slot. However that run ends, the
+    /// job does not come back.
+    pub(super) cancelled: bool,
     pub(super) tally: JobTally,
 }
 
@@ -51,8 +54,9 @@ impl<C> Record<C> {
         self.spec.on_evict.unwrap_or(policy.on_evict)
     }
 
-    pub(super) fn has_attempts_left(&self, policy: &Policy) -> bool {
-        self.attempt < self.spec.max_attempts.unwrap_or(policy.max_attempts).get()
+    pub(super) fn may_retry(&self, policy: &Policy) -> bool {
+        !self.cancelled
+            && self.attempt < self.spec.max_attempts.unwrap_or(policy.max_attempts).get()
     }
 
     pub(super) fn is_shielded(&self, policy: &Policy) -> bool {
