@@ -1,7 +1,5 @@
 //! The programs `bus` and `producer`, end to end.
 
-#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
-
 mod support;
 
 use std::io::Read;

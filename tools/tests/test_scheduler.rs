@@ -1,5 +1,7 @@
 //! The program `test_scheduler`, end to end.
 
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;

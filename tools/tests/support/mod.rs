@@ -1,5 +1,6 @@
 //! Programs under test. Not every test uses all of it.
 #![allow(dead_code, reason = "every test file is a crate of its own")]
+#![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
