@@ -72,6 +72,33 @@ fn f20_more_slots_than_this_machine_has_room_for_are_a_clear_error() {
     assert!(text(&refused.stderr).contains("descriptors"), "{}", text(&refused.stderr));
 }
 
+/// The three commands as everybody types them first. The port that they take by
+/// default may be another program's here: then only that part is left out.
+#[test]
+fn the_three_commands_do_what_they_say() {
+    let mut bus = Program::start(BUS, &[]);
+    let mut url = bus.url();
+    let by_default = url == "ws://127.0.0.1:8101";
+    if !by_default {
+        println!("port 8101 is taken here; the programs are told another");
+        (bus, url) = Program::bus();
+    }
+    let told = if by_default { vec![] } else { vec!["--bus", &url] };
+    let mut scheduler = Program::start(TEST_SCHEDULER, &[&["-s", "5"], &told[..]].concat());
+    scheduler.logs("5 slots, a time limit of 10s a job");
+    bus.logs("0 producers, 1 schedulers");
+    let mut producer = Program::start(PRODUCER, &[&["--gauss"], &told[..]].concat());
+    bus.logs("1 producers, 1 schedulers");
+    let line = producer.logs("job 1: priority");
+    assert!(line.contains("next in"), "{line}");
+    scheduler.logs("j1 (priority");
+    for program in [&mut producer, &mut scheduler, &mut bus] {
+        program.signal("INT");
+        assert_eq!(program.status(), Some(0));
+    }
+    assert!(scheduler.rest().starts_with("1 jobs in "));
+}
+
 #[test]
 fn the_three_programs_run_jobs_evict_and_time_out_and_end_in_order() {
     let (mut bus, url) = Program::bus();
