@@ -188,15 +188,23 @@ impl Model {
     /// Takes the job on a copy first: whether it is accepted depends on what
     /// becomes of it.
     fn try_to_place<C>(&mut self, spec: &JobSpec<C>) -> Result<JobId, Refused> {
+        if self.without_slot() >= self.policy.max_pending + self.slots {
+            return Err(Refused::Full);
+        }
         let mut tried = self.clone();
         let id = tried.accept(spec);
         tried.settle(None);
         let without = tried.unreserved();
-        if without.contains(&id) && without.len() > self.policy.max_pending {
+        let waiting = tried.without_slot() - tried.reservations;
+        if without.contains(&id) && waiting > self.policy.max_pending {
             return Err(Refused::Full);
         }
         *self = tried;
         Ok(id)
+    }
+
+    fn without_slot(&self) -> usize {
+        self.jobs.iter().filter(|job| job.place != Place::Slot).count()
     }
 
     fn accept<C>(&mut self, spec: &JobSpec<C>) -> JobId {
