@@ -80,11 +80,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    smol::block_on(produce(arguments, &shutdown));
-    ExitCode::SUCCESS
+    smol::block_on(produce(arguments, &shutdown))
 }
 
-async fn produce(arguments: Arguments, shutdown: &Shutdown) {
+async fn produce(arguments: Arguments, shutdown: &Shutdown) -> ExitCode {
     let count = arguments.count.map(|AtLeastOne(count)| count);
     let client = BusClient::open(ClientConfig::new(arguments.bus.clone(), Role::Producer));
     let mut workload = workload(arguments);
@@ -94,7 +93,9 @@ async fn produce(arguments: Arguments, shutdown: &Shutdown) {
     let stats = client.close().await;
     if stats.unsent > 0 {
         error!("{} of them never reached the bus", stats.unsent);
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 fn workload(arguments: Arguments) -> Workload {
