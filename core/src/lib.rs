@@ -92,6 +92,7 @@ mod process_task;
 mod queue;
 mod runner;
 mod spawner;
+mod table;
 mod time;
 
 pub use bin::{Action, JobView, Mode, Refusal, SchedulerBin, Stats, SubmitError, UnknownJob};

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::table::{Phase, Record};
+use super::record::{Phase, Record};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
 use crate::event::{Event, EventKind, JobTally, Requeue};
 use crate::id::{JobId, RunId};
@@ -58,7 +58,7 @@ impl<C> SchedulerBin<C> {
         let tally = JobTally::default();
         let (attempt, cancelled) = (1, false);
         let record = Record { id, spec, submitted: now, phase, attempt, cancelled, tally };
-        let handle = self.jobs.insert(record);
+        let handle = self.jobs.insert(id, record);
         self.enqueue(handle);
         handle
     }
