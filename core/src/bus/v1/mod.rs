@@ -1,0 +1,14 @@
+//! Version 1 of the protocol: what clients ask for, and what the bus says.
+
+mod error;
+mod reply;
+mod request;
+
+pub use error::{ErrorCode, RequestError};
+pub use reply::{
+    AssignOptions, Counters, Durability, JobChange, PendingRow, Reply, RevokeWhy, RunningRow,
+    SchedulerRow, Snapshot, WireState,
+};
+pub use request::{
+    AdminVerb, Envelope, Registration, Report, ReportState, Request, SubmitOptions, Submission,
+};
