@@ -10,5 +10,5 @@ pub use reply::{
     SchedulerRow, Snapshot, WireState,
 };
 pub use request::{
-    AdminVerb, Envelope, Registration, Report, ReportState, Request, SubmitOptions, Submission,
+    AdminVerb, Envelope, Registration, Report, ReportState, Request, Submission, SubmitOptions,
 };

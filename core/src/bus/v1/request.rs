@@ -251,10 +251,8 @@ impl<'a> Envelope<'a> {
     /// Reads a message of a client that speaks version 1.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
-        let wrong = |code, message: &str| Self {
-            id: None,
-            request: Err(RequestError::new(code, message)),
-        };
+        let wrong =
+            |code, message: &str| Self { id: None, request: Err(RequestError::new(code, message)) };
         // A derived struct would take a list of its fields for an object.
         if !text.trim_start().starts_with('{') {
             return match serde_json::from_str::<&RawValue>(text) {
@@ -334,7 +332,11 @@ impl<'a> Fields<'a> {
             lease: LeaseId::new(required("lease", self.lease)?),
             state: *state,
             exit: signal.or(code).unwrap_or(ExitStatus::Unknown),
-            by: self.by.filter(|by| by.get() != "null").map(|by| self.job_id("by", Some(by))).transpose()?,
+            by: self
+                .by
+                .filter(|by| by.get() != "null")
+                .map(|by| self.job_id("by", Some(by)))
+                .transpose()?,
             ran_ms: optional("ran_ms", self.ran_ms)?.unwrap_or(0),
             reason: optional("reason", self.reason)?,
             output: optional("output", self.output)?,
@@ -355,7 +357,9 @@ impl<'a> Fields<'a> {
         let all = match jobs.as_deref() {
             None | Some("all") => true,
             Some("mine") => false,
-            Some(other) => return Err(bad(format!("\"jobs\" is {other:?}, not \"mine\" or \"all\""))),
+            Some(other) => {
+                return Err(bad(format!("\"jobs\" is {other:?}, not \"mine\" or \"all\"")));
+            }
         };
         Ok(Request::Subscribe { since: optional("since", self.since)?, all })
     }
@@ -385,7 +389,11 @@ fn priority_of(payload: &str) -> Result<Priority, RequestError> {
     let head: Head<'_> = serde_json::from_str(payload).map_err(|error| bad(error.to_string()))?;
     let priority = head.priority.ok_or_else(|| bad("the payload has no \"priority\"".into()))?;
     let number: i32 = serde_json::from_str(priority.get()).map_err(|_| {
-        bad(format!("\"priority\" is {}, and no integer from 0 to {}", excerpt(priority.get()), i32::MAX))
+        bad(format!(
+            "\"priority\" is {}, and no integer from 0 to {}",
+            excerpt(priority.get()),
+            i32::MAX
+        ))
     })?;
     if number < 0 {
         return Err(bad(format!("\"priority\" is {number}, and must not be negative")));
@@ -430,7 +438,10 @@ mod fate {
     use crate::policy::OnEvict;
 
     #[expect(clippy::ref_option, reason = "serde passes the field by reference")]
-    pub(super) fn serialize<S: Serializer>(fate: &Option<OnEvict>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        fate: &Option<OnEvict>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_str(if *fate == Some(OnEvict::Drop) { "drop" } else { "requeue" })
     }
 
@@ -493,7 +504,14 @@ mod tests {
         assert_eq!(code_of(r#"{"cmd":"fly"}"#), ErrorCode::UnknownCommand);
         assert_eq!(code_of(r#"{"cmd":"cancel"}"#), ErrorCode::BadParams);
         assert_eq!(code_of(r#"{"cmd":"cancel","job":"17"}"#), ErrorCode::BadParams);
-        for payload in ["null", "{}", r#"{"priority":"x"}"#, r#"{"priority":-1}"#, r#"{"priority":1e400}"#, r#"{"priority":1.5}"#] {
+        for payload in [
+            "null",
+            "{}",
+            r#"{"priority":"x"}"#,
+            r#"{"priority":-1}"#,
+            r#"{"priority":1e400}"#,
+            r#"{"priority":1.5}"#,
+        ] {
             let text = format!(r#"{{"cmd":"submit","payload":{payload}}}"#);
             assert_eq!(code_of(&text), ErrorCode::BadPayload, "{payload}");
         }

@@ -1,0 +1,78 @@
+//! A scheduler of the bus.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::cmp::Reverse;
+
+use crate::heap::IndexHeap;
+use crate::id::{ClientId, LeaseId, SessionId};
+
+/// A scheduler, as the exchange sees it.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) session: SessionId,
+    pub(super) name: String,
+    pub(super) slots: u32,
+    /// Its connection; `None` while that is broken and leases are left.
+    pub(super) client: Option<ClientId>,
+    /// What it has, by lease.
+    pub(super) leases: BTreeMap<LeaseId, u32>,
+    /// The lease of the job for which it was asked to evict, until that runs.
+    pub(super) evicting: Option<LeaseId>,
+    /// What it has and may be evicted, by the handle of the job.
+    pub(super) victims: IndexHeap<Reverse<(i64, LeaseId)>>,
+    /// Whether it has said that nothing may be evicted.
+    pub(super) spares_all: bool,
+    pub(super) mode: RemoteMode,
+}
+
+/// What a scheduler may be given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RemoteMode {
+    Accepting,
+    Paused,
+    Draining,
+}
+
+impl RemoteMode {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Accepting => "accepting",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl Remote {
+    pub(super) const fn new(session: SessionId, name: String, slots: u32) -> Self {
+        Self {
+            session,
+            name,
+            slots,
+            client: None,
+            leases: BTreeMap::new(),
+            evicting: None,
+            victims: IndexHeap::new(),
+            spares_all: false,
+            mode: RemoteMode::Accepting,
+        }
+    }
+
+    /// How many more jobs it runs without evicting one.
+    pub(super) fn room(&self) -> u32 {
+        let held = u32::try_from(self.leases.len()).unwrap_or(u32::MAX);
+        if self.takes_jobs() { self.slots.saturating_sub(held) } else { 0 }
+    }
+
+    /// The job that it would evict for a more urgent one.
+    pub(super) fn victim(&self) -> Option<(i64, LeaseId)> {
+        let may = self.takes_jobs() && self.evicting.is_none() && !self.spares_all;
+        let (Reverse(victim), _) = self.victims.peek().filter(|_| may)?;
+        Some(*victim)
+    }
+
+    const fn takes_jobs(&self) -> bool {
+        self.client.is_some() && matches!(self.mode, RemoteMode::Accepting)
+    }
+}
