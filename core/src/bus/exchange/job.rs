@@ -92,16 +92,13 @@ impl Job {
         }
     }
 
-    pub(super) const fn is_pending(&self) -> bool {
-        matches!(self.phase, Phase::Pending)
-    }
-
     pub(super) fn on_evict(&self, config: &ExchangeConfig) -> OnEvict {
         self.opts.on_evict.unwrap_or(config.policy.on_evict)
     }
 
     pub(super) fn has_attempts_left(&self, config: &ExchangeConfig) -> bool {
-        self.attempt < self.opts.max_attempts.unwrap_or(config.policy.max_attempts.get())
+        let most = config.policy.max_attempts.get();
+        self.attempt < self.opts.max_attempts.unwrap_or(most)
     }
 
     pub(super) fn may_lose_another(&self, config: &ExchangeConfig) -> bool {

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::{ErrorCode, RequestError};
@@ -237,7 +237,7 @@ struct Fields<'a> {
     leases: Option<&'a RawValue>,
     #[serde(borrow, default)]
     free: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     floor: Option<&'a RawValue>,
     #[serde(borrow, default)]
     since: Option<&'a RawValue>,
@@ -424,6 +424,11 @@ fn read<'a, T: Deserialize<'a>>(field: &str, value: &'a RawValue) -> Result<T, R
         .map_err(|error| bad(format!("{field:?} is {}: {error}", excerpt(value.get()))))
 }
 
+/// `null` is a value; only a key that is not there is `None`.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
 /// The beginning of a text, for a message.
 fn excerpt(text: &str) -> &str {
     let end = text.char_indices().nth(40).map_or(text.len(), |(end, _)| end);
@@ -494,6 +499,7 @@ mod tests {
         };
         assert_eq!(floor(r#"{"cmd":"beat","leases":[]}"#), None);
         assert_eq!(floor(r#"{"cmd":"beat","floor":8}"#), Some(Some(8)));
+        assert_eq!(floor(r#"{"cmd":"beat","floor":null}"#), Some(None));
     }
 
     #[test]
@@ -505,7 +511,6 @@ mod tests {
         assert_eq!(code_of(r#"{"cmd":"cancel"}"#), ErrorCode::BadParams);
         assert_eq!(code_of(r#"{"cmd":"cancel","job":"17"}"#), ErrorCode::BadParams);
         for payload in [
-            "null",
             "{}",
             r#"{"priority":"x"}"#,
             r#"{"priority":-1}"#,
