@@ -1,0 +1,298 @@
+//! The bus without sockets.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::message::{Command, CommandError, Role};
+use super::payload::{PayloadError, TestJob};
+use crate::id::ClientId;
+use crate::time::Instant;
+
+/// Events that nobody has polled, at most. Beyond it the oldest are given up,
+/// and counted: a driver that does not care for events must not pay in memory.
+const EVENTS_KEPT: usize = 1024;
+
+/// The bus: who is connected, in which roles, and who receives what.
+///
+/// A driver owns one, feeds it what happens on its connections, and after
+/// every call drains [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event).
+///
+/// - It never sends anything to a client that is no scheduler, and never a
+///   payload back to the client it came from.
+/// - A frame is shared by all who receive it; sending it is up to the driver,
+///   which must not let one client wait for another.
+/// - Roles end with the connection.
+/// - Nothing that a client says ends anything.
+///
+/// ```
+/// use sched_core::bus::Broker;
+/// use sched_core::{ClientId, Instant};
+/// let (mut broker, now) = (Broker::new(), Instant::ZERO);
+/// let (producer, scheduler) = (ClientId::new(1), ClientId::new(2));
+/// broker.handle_connect(now, producer, "127.0.0.1:40001");
+/// broker.handle_connect(now, scheduler, "127.0.0.1:40002");
+/// broker.handle_message(now, scheduler, r#"{"cmd":"register","type":"scheduler"}"#);
+/// let request = r#"{"cmd":"job_request","payload":{"priority":3, "runtime":7}}"#;
+/// broker.handle_message(now, producer, request);
+/// let transmit = broker.poll_transmit().expect("one scheduler listens");
+/// assert_eq!(transmit.to, scheduler);
+/// assert_eq!(&*transmit.frame, r#"{"priority":3, "runtime":7}"#);
+/// assert!(broker.poll_transmit().is_none());
+/// ```
+#[derive(Debug, Default)]
+pub struct Broker {
+    clients: BTreeMap<ClientId, Client>,
+    schedulers: BTreeSet<ClientId>,
+    producers: usize,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<BrokerEvent>,
+    stats: BrokerStats,
+}
+
+#[derive(Debug)]
+struct Client {
+    peer: Arc<str>,
+    producer: bool,
+}
+
+/// A text frame that is to be sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// To whom.
+    pub to: ClientId,
+    /// What; shared with the others who receive it.
+    pub frame: Arc<str>,
+}
+
+/// Something that the bus learnt or decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BrokerEvent {
+    /// The number of producers or schedulers has changed.
+    RolesChanged {
+        /// How many clients are producers now.
+        producers: usize,
+        /// How many clients are schedulers now.
+        schedulers: usize,
+    },
+    /// A client sent something that is of no use. It stays connected.
+    Fault {
+        /// Who.
+        client: ClientId,
+        /// Its address, as it was given when it connected.
+        peer: Arc<str>,
+        /// What was wrong.
+        fault: Fault,
+    },
+    /// A job was dropped, because no other client was a scheduler.
+    Dropped {
+        /// Whose job.
+        client: ClientId,
+        /// Its address, as it was given when it connected.
+        peer: Arc<str>,
+    },
+}
+
+/// What was wrong with a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It is not a command. It was ignored.
+    Command(CommandError),
+    /// It is a binary message, and the protocol is text. It was ignored.
+    Binary {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It submits a job that no scheduler can use. It was passed on all the
+    /// same, because what a job looks like is between its producer and its
+    /// schedulers.
+    Payload(PayloadError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(error) => write!(f, "message ignored: {error}"),
+            Self::Binary { bytes } => write!(f, "binary message of {bytes} bytes ignored"),
+            Self::Payload(error) => write!(f, "job passed on, but not usable: {error}"),
+        }
+    }
+}
+
+/// Counts since the broker was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BrokerStats {
+    /// Messages that came in, good or bad.
+    pub messages: u64,
+    /// Jobs among them.
+    pub jobs: u64,
+    /// Copies of jobs that were given out to be sent.
+    pub transmitted: u64,
+    /// Jobs that were dropped because nobody listened.
+    pub dropped: u64,
+    /// Commands and roles that were not known, and ignored.
+    pub ignored: u64,
+    /// Messages with a [`Fault`].
+    pub faults: u64,
+    /// Events that were given up because nobody polled them.
+    pub events_lost: u64,
+}
+
+impl Broker {
+    /// A bus without clients.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// How many clients are producers.
+    #[must_use]
+    pub const fn producers(&self) -> usize {
+        self.producers
+    }
+
+    /// How many clients are schedulers.
+    #[must_use]
+    pub fn schedulers(&self) -> usize {
+        self.schedulers.len()
+    }
+
+    /// Counts since the broker was made.
+    #[must_use]
+    pub const fn stats(&self) -> BrokerStats {
+        self.stats
+    }
+
+    /// A client has connected. `peer` names it to people: its address.
+    pub fn handle_connect(&mut self, _now: Instant, client: ClientId, peer: &str) {
+        let new = || Client { peer: peer.into(), producer: false };
+        self.clients.entry(client).or_insert_with(new);
+    }
+
+    /// A client's connection has ended, and its roles with it.
+    pub fn handle_disconnect(&mut self, now: Instant, client: ClientId) {
+        self.end_roles(now, client);
+        self.clients.remove(&client);
+    }
+
+    /// Takes a client's roles away: it is sent nothing any more. What it said
+    /// before is still heard. For a connection that is being closed.
+    pub fn end_roles(&mut self, _now: Instant, client: ClientId) {
+        let was_producer =
+            self.clients.get_mut(&client).is_some_and(|c| core::mem::take(&mut c.producer));
+        self.producers -= usize::from(was_producer);
+        if self.schedulers.remove(&client) | was_producer {
+            self.roles_changed();
+        }
+    }
+
+    /// A client has sent a text message. One from a client that is not
+    /// connected is ignored.
+    pub fn handle_message(&mut self, _now: Instant, client: ClientId, text: &str) {
+        if !self.clients.contains_key(&client) {
+            return;
+        }
+        self.stats.messages += 1;
+        match Command::parse(text) {
+            Ok(Command::Register(role)) => self.register(client, role),
+            Ok(Command::JobRequest { payload }) => self.publish(client, payload),
+            Ok(Command::Unknown) => self.stats.ignored += 1,
+            Err(error) => self.fault(client, Fault::Command(error)),
+        }
+    }
+
+    /// A client has sent a binary message of so many bytes.
+    pub fn handle_binary(&mut self, _now: Instant, client: ClientId, bytes: usize) {
+        if self.clients.contains_key(&client) {
+            self.stats.messages += 1;
+            self.fault(client, Fault::Binary { bytes });
+        }
+    }
+
+    /// Lets time act. Nothing in version 0 of the protocol depends on time.
+    pub fn handle_timeout(&mut self, _now: Instant) {}
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing that happened, for whoever wants to know.
+    pub fn poll_event(&mut self) -> Option<BrokerEvent> {
+        self.events.pop_front()
+    }
+
+    fn register(&mut self, client: ClientId, role: Role) {
+        let new = match role {
+            Role::Scheduler => self.schedulers.insert(client),
+            Role::Producer => {
+                let new = self
+                    .clients
+                    .get_mut(&client)
+                    .is_some_and(|c| !core::mem::replace(&mut c.producer, true));
+                self.producers += usize::from(new);
+                new
+            }
+        };
+        if new {
+            self.roles_changed();
+        }
+    }
+
+    fn publish(&mut self, from: ClientId, payload: &str) {
+        self.stats.jobs += 1;
+        if let Err(error) = TestJob::from_payload(payload) {
+            self.fault(from, Fault::Payload(error));
+        }
+        let receivers = self.schedulers.len() - usize::from(self.schedulers.contains(&from));
+        if receivers == 0 {
+            self.stats.dropped += 1;
+            self.tell(from, |client, peer| BrokerEvent::Dropped { client, peer });
+            return;
+        }
+        self.stats.transmitted += receivers as u64;
+        let frame: Arc<str> = payload.into();
+        let others = self.schedulers.iter().filter(|to| **to != from);
+        self.transmits.extend(others.map(|&to| Transmit { to, frame: frame.clone() }));
+    }
+
+    fn fault(&mut self, client: ClientId, fault: Fault) {
+        self.stats.faults += 1;
+        self.tell(client, |client, peer| BrokerEvent::Fault { client, peer, fault });
+    }
+
+    fn roles_changed(&mut self) {
+        let (producers, schedulers) = (self.producers, self.schedulers.len());
+        self.push(BrokerEvent::RolesChanged { producers, schedulers });
+    }
+
+    fn tell(&mut self, client: ClientId, event: impl FnOnce(ClientId, Arc<str>) -> BrokerEvent) {
+        let peer = self.clients.get(&client).map(|c| c.peer.clone());
+        self.push(event(client, peer.unwrap_or_else(|| client.to_string().into())));
+    }
+
+    fn push(&mut self, event: BrokerEvent) {
+        if self.events.len() == EVENTS_KEPT {
+            self.events.pop_front();
+            self.stats.events_lost += 1;
+        }
+        self.events.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+use super::*;
+
+const NOW: Instant = Instant::ZERO;
+const REGISTER_PRODUCER: &str = r#"{"cmd":"register","type":"producer"}"#;
+const REGISTER_SCHEDULER: &str = r#"{"cmd":"register","type":"scheduler"}"#;
+const JOB: &str = r#"{"priority":3,"runtime":7}"#;
+
+/// A broker with so many connected clients, and the means to see everything
+/// that comes out of it.
+struct Bus(Broker);
+
+impl Bus {
+    fn with_clients(count: u64) -> Self {
+        let mut broker = Broker::new();
+        for n in 1..=count {
+            broker.handle_connect(NOW, client(n), &format!("peer-{n}"));
+        }
+        Self(broker)
+    }
+
+    fn say(&mut self, n: u64, text: &str) {
+        self.0.handle_message(NOW, client(n), text);
+    }
+
+    fn request(&mut self, n: u64, payload: &str) {
+        self.say(n, &format!(r#"{{"cmd":"job_request","payload":{payload}}}"#));
+    }
+
+    fn sent(&mut self) -> Vec<(u64, Arc<str>)> {
+        core::iter::from_fn(|| self.0.poll_transmit()).map(|t| (t.to.number(), t.frame)).collect()
+    }
+
+    fn events(&mut self) -> Vec<BrokerEvent> {
+        core::iter::from_fn(|| self.0.poll_event()).collect()
+    }
+
+    fn expect(&mut self, sent: &[(u64, &str)], events: &[BrokerEvent]) {
+        let frames = self.sent();
+        let frames: Vec<_> = frames.iter().map(|(to, frame)| (*to, &**frame)).collect();
+        assert_eq!(frames, sent);
+        assert_eq!(self.events(), events);
+        assert_eq!(self.0.poll_timeout(), None);
+    }
+}
+
+fn client(n: u64) -> ClientId {
+    ClientId::new(n)
+}
+
+fn roles(producers: usize, schedulers: usize) -> BrokerEvent {
+    BrokerEvent::RolesChanged { producers, schedulers }
+}
+
+fn fault(n: u64, fault: Fault) -> BrokerEvent {
+    BrokerEvent::Fault { client: client(n), peer: format!("peer-{n}").into(), fault }
+}
+
+fn dropped(n: u64) -> BrokerEvent {
+    BrokerEvent::Dropped { client: client(n), peer: format!("peer-{n}").into() }
+}
+
+#[test]
+fn a_job_goes_to_every_scheduler_and_to_nobody_else() {
+    let mut bus = Bus::with_clients(5);
+    bus.say(1, REGISTER_PRODUCER);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.say(3, REGISTER_SCHEDULER);
+    bus.say(4, REGISTER_PRODUCER);
+    bus.expect(&[], &[roles(1, 0), roles(1, 1), roles(1, 2), roles(2, 2)]);
+    bus.request(1, JOB);
+    bus.expect(&[(2, JOB), (3, JOB)], &[]);
+}
+
+#[test]
+fn a_client_without_a_role_may_submit() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    bus.expect(&[(2, JOB)], &[roles(0, 1)]);
+}
+
+#[test]
+fn a_job_never_comes_back_to_its_sender() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(1, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    bus.expect(&[], &[roles(0, 1), dropped(1)]);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    bus.expect(&[(2, JOB)], &[roles(0, 2)]);
+}
+
+#[test]
+fn a_job_that_nobody_hears_is_counted_and_told() {
+    let mut bus = Bus::with_clients(1);
+    bus.request(1, JOB);
+    bus.expect(&[], &[dropped(1)]);
+    let stats = bus.0.stats();
+    assert_eq!((stats.jobs, stats.dropped, stats.transmitted), (1, 1, 0));
+}
+
+#[test]
+fn all_receivers_share_one_frame() {
+    let mut bus = Bus::with_clients(3);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.say(3, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    let sent = bus.sent();
+    assert!(Arc::ptr_eq(&sent[0].1, &sent[1].1));
+    assert_eq!(sent.len(), 2);
+}
+
+#[test]
+fn f17_a_payload_leaves_as_it_came() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.events();
+    let payload = "{ \"runtime\":1.50,\n\"priority\" : 3, \"seed\":123456789012345678901234567890}";
+    bus.request(1, &format!("\t{payload}  "));
+    bus.expect(&[(2, payload)], &[]);
+}
+
+#[test]
+fn f8_malformed_messages_are_counted_told_and_end_nothing() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.events();
+    bus.say(1, "{}");
+    bus.say(1, r#"{"cmd":"job_request"}"#);
+    bus.0.handle_binary(NOW, client(1), 12);
+    bus.expect(
+        &[],
+        &[
+            fault(1, Fault::Command(CommandError::MissingCommand)),
+            fault(1, Fault::Command(CommandError::MissingPayload)),
+            fault(1, Fault::Binary { bytes: 12 }),
+        ],
+    );
+    bus.say(1, "nonsense");
+    assert!(matches!(
+        bus.events()[..],
+        [BrokerEvent::Fault { fault: Fault::Command(CommandError::Malformed { .. }), .. }]
+    ));
+    assert_eq!((bus.0.stats().faults, bus.0.clients()), (4, 2));
+    bus.request(1, JOB);
+    bus.expect(&[(2, JOB)], &[]);
+}
+
+#[test]
+fn a_job_of_no_use_is_passed_on_and_told() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.events();
+    bus.request(1, r#"{"runtime":7}"#);
+    let missing = PayloadError::Missing { field: "priority" };
+    bus.expect(&[(2, r#"{"runtime":7}"#)], &[fault(1, Fault::Payload(missing))]);
+    assert_eq!(bus.0.stats().faults, 1);
+}
+
+#[test]
+fn what_is_not_known_is_ignored_and_counted() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.events();
+    bus.say(1, r#"{"cmd":"register","type":"observer","v":1}"#);
+    bus.say(1, r#"{"cmd":"beat","leases":[17]}"#);
+    bus.expect(&[], &[]);
+    assert_eq!(bus.0.stats().ignored, 2);
+}
+
+#[test]
+fn f18_both_roles_of_a_connection_end_with_it() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(1, REGISTER_PRODUCER);
+    bus.say(1, REGISTER_SCHEDULER);
+    bus.events();
+    bus.0.handle_disconnect(NOW, client(1));
+    bus.expect(&[], &[roles(0, 0)]);
+    assert_eq!((bus.0.clients(), bus.0.producers(), bus.0.schedulers()), (1, 0, 0));
+    bus.request(2, JOB);
+    bus.expect(&[], &[dropped(2)]);
+}
+
+#[test]
+fn a_role_taken_twice_counts_once() {
+    let mut bus = Bus::with_clients(2);
+    for _ in 0..3 {
+        bus.say(1, REGISTER_PRODUCER);
+        bus.say(2, REGISTER_SCHEDULER);
+    }
+    bus.request(1, JOB);
+    bus.expect(&[(2, JOB)], &[roles(1, 0), roles(1, 1)]);
+}
+
+#[test]
+fn a_client_without_its_roles_is_still_heard() {
+    let mut bus = Bus::with_clients(2);
+    bus.say(1, REGISTER_SCHEDULER);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.events();
+    bus.0.end_roles(NOW, client(1));
+    bus.request(1, JOB);
+    bus.request(2, JOB);
+    bus.expect(&[(2, JOB)], &[roles(0, 1), dropped(2)]);
+    bus.0.handle_disconnect(NOW, client(1));
+    bus.expect(&[], &[]);
+}
+
+#[test]
+fn strangers_are_ignored() {
+    let mut bus = Bus::with_clients(1);
+    bus.say(9, REGISTER_SCHEDULER);
+    bus.say(9, "nonsense");
+    bus.0.handle_binary(NOW, client(9), 1);
+    bus.0.handle_disconnect(NOW, client(9));
+    bus.0.handle_timeout(NOW);
+    bus.expect(&[], &[]);
+    assert_eq!(bus.0.stats(), BrokerStats::default());
+}
+
+#[test]
+fn events_that_nobody_polls_are_bounded_and_counted() {
+    let mut bus = Bus::with_clients(1);
+    for _ in 0..EVENTS_KEPT + 5 {
+        bus.request(1, JOB);
+    }
+    assert_eq!(bus.0.stats().events_lost, 5);
+    assert_eq!(bus.events(), vec![dropped(1); EVENTS_KEPT]);
+}
