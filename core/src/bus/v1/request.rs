@@ -31,6 +31,11 @@ pub enum Request<'a> {
     Register(Registration<'a>),
     /// Accept a job.
     Submit(Submission<'a>),
+    /// Pass a job on as version 0 does.
+    JobRequest {
+        /// As it was written.
+        payload: &'a str,
+    },
     /// End a job.
     Cancel(JobId),
     /// What became of a job that was assigned.
@@ -278,7 +283,8 @@ impl<'a> Fields<'a> {
         let command: Cow<'_, str> = read("cmd", command)?;
         Ok(match &*command {
             "register" => Request::Register(self.registration()?),
-            "submit" | "job_request" => Request::Submit(self.submission()?),
+            "submit" => Request::Submit(self.submission()?),
+            "job_request" => Request::JobRequest { payload: self.payload()? },
             "cancel" => Request::Cancel(self.job_id("job", self.job)?),
             "report" => Request::Report(self.report()?),
             "beat" => self.beat()?,
@@ -309,8 +315,8 @@ impl<'a> Fields<'a> {
     }
 
     fn submission(&self) -> Result<Submission<'a>, RequestError> {
-        let payload = self.payload.ok_or_else(|| bad("there is no \"payload\""))?;
-        let priority = priority_of(payload.get())?;
+        let payload = self.payload()?;
+        let priority = priority_of(payload)?;
         let opts: SubmitOptions = optional("opts", self.opts)?.unwrap_or_default();
         if opts.key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
             return Err(bad(format!("\"key\" is longer than {LONGEST_KEY} bytes")));
@@ -318,7 +324,11 @@ impl<'a> Fields<'a> {
         if opts.max_attempts == Some(0) {
             return Err(bad("\"max_attempts\" is 0; a job has at least one attempt"));
         }
-        Ok(Submission { payload: payload.get(), priority, opts })
+        Ok(Submission { payload, priority, opts })
+    }
+
+    fn payload(&self) -> Result<&'a str, RequestError> {
+        self.payload.map(RawValue::get).ok_or_else(|| bad("there is no \"payload\""))
     }
 
     fn report(&self) -> Result<Report<'a>, RequestError> {
@@ -371,6 +381,18 @@ impl<'a> Fields<'a> {
     fn job_id(&self, field: &str, value: Option<&'a RawValue>) -> Result<JobId, RequestError> {
         let text: Cow<'_, str> = required(field, value)?;
         JobId::parse(&text).ok_or_else(|| bad(format!("{field:?} is {text:?}, and no job's id")))
+    }
+}
+
+impl<'a> Submission<'a> {
+    /// A job without terms of its own.
+    ///
+    /// # Errors
+    ///
+    /// The payload has no usable priority.
+    pub fn plain(payload: &'a str) -> Result<Self, RequestError> {
+        let priority = priority_of(payload)?;
+        Ok(Self { payload, priority, opts: SubmitOptions::default() })
     }
 }
 
