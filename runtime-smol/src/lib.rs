@@ -1,1 +1,31 @@
 //! `sched-core` on smol: real processes, real sockets.
+//!
+//! - [`Scheduler`]: submit jobs, await their outcomes, watch what happens. One
+//!   task owns the state machine of `sched-core`, and a [`SmolSpawner`] starts
+//!   and stops the processes it decides about.
+//! - [`process`]: a process in a group of its own, ended with everything it left
+//!   there. [`Process`] is one by itself, without a scheduler.
+//! - [`bus`]: where producers and schedulers meet, over WebSocket.
+//!
+//! # Hidden costs
+//!
+//! Everything is spawned on smol's global executor, which starts a thread of its
+//! own (more with `SMOL_THREADS`), beside the reactor's and those of the pool for
+//! blocking work. The modules say what else they cost.
+
+pub mod bus;
+mod clock;
+pub mod process;
+pub mod scheduler;
+
+pub use clock::Clock;
+pub use process::{
+    AlreadyStarted, CapturedOutput, Command, NotStarted, Output, Process, ProcessResult, Report,
+    SmolSpawner, SpawnerError,
+};
+pub use scheduler::{JobHandle, Scheduler};
+
+/// The code in the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

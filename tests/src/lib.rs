@@ -1,1 +1,5 @@
 //! What the tests share.
+
+pub mod processes;
+pub mod scheduling;
+pub mod sim;

@@ -1,0 +1,62 @@
+//! The bus on real sockets: [`BusServer`] and [`BusClient`].
+//!
+//! # How a connection is built, and why
+//!
+//! Both ends use the same pieces. A connection is two tasks and a mailbox:
+//!
+//! ```text
+//!              ┌─ receiver: WebSocket ─ reads ── TCP
+//!   whoever ◀──┘      │ pongs, close replies      │  the same socket,
+//!      │              ▼                           │  two handles
+//!      └───────▶   Outbox   ──▶  writer ─ writes ─┘
+//! ```
+//!
+//! - *A single task that reads and writes deadlocks* against a client that
+//!   only sends: it waits for room to answer, and so never reads again. Here
+//!   the receiver never waits for a write. What the WebSocket layer wants to
+//!   answer while it reads goes to the outbox, which always takes it.
+//! - *`WebSocketStream::split` shares one lock*, and every wake-up of the
+//!   socket fires both halves. Here each task has its own handle of the
+//!   socket, with its own wake-up: readable wakes the receiver, writable the
+//!   writer.
+//! - *Nobody waits for a subscriber.* To publish is to push shared bytes into
+//!   outboxes. An outbox is bounded in bytes; a push that finds it full fails,
+//!   and that one subscriber is closed.
+//! - *A flood of pings costs nothing.* The outbox keeps one pong, the newest;
+//!   the protocol asks for no more.
+//! - A frame is encoded once, whoever receives it, and written from where it
+//!   lies.
+//!
+//! Once an end has begun to close, everything that is left to do on that
+//! connection is done within [`LINGER`].
+//!
+//! # Costs that are easy to miss
+//!
+//! Tasks are spawned on smol's global executor, which has one thread of its
+//! own by default (`SMOL_THREADS`). Host names are resolved on the thread pool
+//! of the `blocking` crate.
+
+mod backoff;
+mod client;
+mod outbox;
+mod receiver;
+mod server;
+mod socket;
+mod url;
+mod wire;
+mod writer;
+
+use std::time::Duration;
+
+pub use client::{BusClient, ClientConfig, ClientEvent, ClientStats, Payload, SendError};
+pub use server::{BindError, BusConfig, BusEvent, BusHandle, BusServer, BusStats};
+pub use url::{BusUrl, UrlError};
+
+/// How long a connection that is closing may still take, on either end.
+pub const LINGER: Duration = Duration::from_secs(5);
+
+/// How long connecting and shaking hands may take, on either end.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// The greatest message that either end takes, unless it is told otherwise.
+const DEFAULT_MAX_FRAME: usize = 1024 * 1024;

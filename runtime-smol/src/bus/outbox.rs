@@ -1,0 +1,337 @@
+//! The frames that wait to be written to one connection, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use async_channel::{Receiver, Sender};
+use async_tungstenite::tungstenite::Bytes;
+use async_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
+use futures_lite::future::poll_fn;
+
+use super::wire;
+
+/// What a waiting frame costs beyond its bytes.
+const FRAME_COST: usize = 64;
+
+/// The writer takes no more than about this much at once, so that what it
+/// holds beside the outbox stays small.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// The frames of a batch, at most; each becomes one piece of a vectored write.
+pub(super) const BATCH_FRAMES: usize = 64;
+
+/// The mailbox between whoever has something to send and the writer.
+///
+/// This is a lock and not a channel because it must do what no channel does:
+/// count bytes, replace a pong, and give up its backlog when it closes. The
+/// lock is held for a few instructions, and never over an `await`.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    limit: usize,
+    /// Closed, like the outbox: nothing is ever sent through it.
+    open: (Sender<Infallible>, Receiver<Infallible>),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    /// Frames that the writer has taken, and not yet come back for more.
+    in_flight: usize,
+    given_up: usize,
+    pong: Option<Bytes>,
+    end: End,
+    writer: Option<Waker>,
+    pusher: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+enum End {
+    #[default]
+    Open,
+    /// Nothing more is taken; this is written last.
+    Closing(Bytes),
+    /// Nothing more is taken, nothing more is written.
+    Closed,
+}
+
+/// What becomes of the frames that wait when an outbox is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Backlog {
+    /// They are written first.
+    Write,
+    /// They are given up.
+    Drop,
+}
+
+/// Why a frame was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NotTaken {
+    /// There is no room for it.
+    Full,
+    /// The outbox is closing.
+    Closed,
+}
+
+impl Outbox {
+    /// An outbox that holds up to `limit` bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { state: Mutex::default(), limit, open: async_channel::bounded(1) }
+    }
+
+    /// Adds a frame. An empty outbox takes any frame.
+    pub(super) fn push(&self, frame: Bytes) -> Result<(), NotTaken> {
+        let mut state = self.lock();
+        let cost = frame.len() + FRAME_COST;
+        match state.end {
+            End::Open if state.bytes > 0 && state.bytes + cost > self.limit => {
+                return Err(NotTaken::Full);
+            }
+            End::Open => {}
+            End::Closing(_) | End::Closed => return Err(NotTaken::Closed),
+        }
+        state.bytes += cost;
+        state.frames.push_back(frame);
+        wake(state, |state| &mut state.writer);
+        Ok(())
+    }
+
+    /// Takes an answer of the WebSocket layer: always, and in bounded space.
+    /// Of pongs only the newest waits. A reply to a close closes the outbox,
+    /// and gives up what waits: the other end has said that it reads no more.
+    pub(super) fn answer(&self, frame: Bytes) {
+        match wire::opcode(&frame) {
+            Some(OpCode::Control(Control::Close)) => self.close(frame, Backlog::Drop),
+            _ => {
+                let mut state = self.lock();
+                if matches!(state.end, End::Open) {
+                    state.pong = Some(frame);
+                    wake(state, |state| &mut state.writer);
+                }
+            }
+        }
+    }
+
+    /// Closes the outbox: `last` is written last. The first close counts.
+    pub(super) fn close(&self, last: Bytes, backlog: Backlog) {
+        let mut state = self.lock();
+        if matches!(state.end, End::Open) {
+            state.end = End::Closing(last);
+            if backlog == Backlog::Drop {
+                state.give_up();
+            }
+        }
+        self.ended(state);
+    }
+
+    /// Closes the outbox for good: nothing more is written.
+    pub(super) fn abort(&self) {
+        let mut state = self.lock();
+        state.end = End::Closed;
+        self.ended(state);
+    }
+
+    /// Whether the outbox is closing or closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.open.1.is_closed()
+    }
+
+    /// Waits until the outbox begins to close.
+    pub(super) async fn closed(&self) {
+        let _closed = self.open.1.recv().await;
+    }
+
+    /// The same as a stream, which ends then: cheaper to poll many times.
+    pub(super) fn until_closed(&self) -> Receiver<Infallible> {
+        self.open.1.clone()
+    }
+
+    /// Waits for half of the room to be free, or for the close. For one
+    /// waiter at a time.
+    pub(super) async fn room(&self) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.bytes <= self.limit / 2 || self.is_closed() {
+                return Poll::Ready(());
+            }
+            state.pusher = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// The bytes that wait.
+    pub(super) fn backlog(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// The frames that were pushed and not known to be written as a whole.
+    pub(super) fn unsent(&self) -> usize {
+        let state = self.lock();
+        state.frames.len() + state.in_flight + state.given_up
+    }
+
+    /// Waits for frames to write, and moves some to `batch`, which must be
+    /// written as a whole. `false`: that was all, for ever.
+    pub(super) async fn next_batch(&self, batch: &mut VecDeque<Bytes>) -> bool {
+        poll_fn(|cx| self.poll_batch(cx, batch)).await
+    }
+
+    fn poll_batch(&self, cx: &Context<'_>, batch: &mut VecDeque<Bytes>) -> Poll<bool> {
+        let mut state = self.lock();
+        state.in_flight = 0;
+        batch.extend(state.pong.take());
+        state.move_frames(batch);
+        if batch.is_empty() {
+            match std::mem::take(&mut state.end) {
+                End::Open => {
+                    state.writer = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                End::Closing(last) => batch.push_back(last),
+                End::Closed => {}
+            }
+            state.end = End::Closed;
+        }
+        wake(state, |state| &mut state.pusher);
+        Poll::Ready(!batch.is_empty())
+    }
+
+    fn ended(&self, state: MutexGuard<'_, State>) {
+        wake(state, |state| &mut state.writer);
+        wake(self.lock(), |state| &mut state.pusher);
+        self.open.1.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn move_frames(&mut self, batch: &mut VecDeque<Bytes>) {
+        if matches!(self.end, End::Closed) {
+            return;
+        }
+        let mut taken = 0;
+        while taken < BATCH_BYTES && batch.len() < BATCH_FRAMES {
+            let Some(frame) = self.frames.pop_front() else { break };
+            taken += frame.len();
+            self.bytes -= frame.len() + FRAME_COST;
+            self.in_flight += 1;
+            batch.push_back(frame);
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.given_up += self.frames.len();
+        self.frames = VecDeque::new();
+        self.bytes = 0;
+    }
+}
+
+/// Wakes a task after the lock is released: it would only wait for it.
+fn wake(mut state: MutexGuard<'_, State>, which: impl FnOnce(&mut State) -> &mut Option<Waker>) {
+    let waker = which(&mut state).take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_tungstenite::tungstenite::protocol::Role as Side;
+    use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+    use smol::block_on;
+    use smol::future::poll_once;
+
+    fn batch(outbox: &Outbox) -> Option<Vec<Bytes>> {
+        let mut batch = VecDeque::new();
+        match block_on(poll_once(outbox.next_batch(&mut batch))) {
+            Some(true) => Some(batch.into()),
+            Some(false) => Some(Vec::new()),
+            None => None,
+        }
+    }
+
+    fn last() -> Bytes {
+        wire::close(Side::Server, CloseCode::Away, "")
+    }
+
+    const PONG: &[u8] = &[0x8a, 0];
+
+    #[test]
+    fn frames_come_out_in_order_and_in_batches() {
+        let outbox = Outbox::new(1 << 20);
+        let frames: Vec<_> = (0..=BATCH_FRAMES as u32).map(|n| n.to_be_bytes().to_vec()).collect();
+        frames.iter().for_each(|frame| outbox.push(frame.clone().into()).unwrap());
+        assert_eq!(batch(&outbox).unwrap(), &frames[..BATCH_FRAMES]);
+        assert_eq!(outbox.unsent(), frames.len());
+        assert_eq!(batch(&outbox).unwrap(), &frames[BATCH_FRAMES..]);
+        assert_eq!(batch(&outbox), None);
+        assert_eq!((outbox.backlog(), outbox.unsent()), (0, 0));
+    }
+
+    #[test]
+    fn it_is_full_by_bytes_and_takes_one_frame_of_any_size() {
+        let outbox = Outbox::new(1000);
+        assert_eq!(outbox.push(vec![0x81; 5000].into()), Ok(()));
+        assert_eq!(outbox.push(vec![0x81; 1].into()), Err(NotTaken::Full));
+        assert_eq!(batch(&outbox).unwrap().len(), 1);
+        assert_eq!(outbox.push(vec![0x81; 1].into()), Ok(()));
+    }
+
+    #[test]
+    fn of_many_pongs_the_newest_waits_even_when_it_is_full() {
+        let outbox = Outbox::new(10);
+        outbox.push(vec![0x81; 100].into()).unwrap();
+        (0..10_000).for_each(|_| outbox.answer(Bytes::from_static(PONG)));
+        assert_eq!(batch(&outbox).unwrap(), [Bytes::from_static(PONG), vec![0x81; 100].into()]);
+        assert_eq!(batch(&outbox), None);
+    }
+
+    #[test]
+    fn a_close_writes_the_backlog_first_or_gives_it_up() {
+        for (backlog, frames) in [(Backlog::Write, 1), (Backlog::Drop, 0)] {
+            let outbox = Outbox::new(1000);
+            outbox.push(Bytes::from_static(b"\x81")).unwrap();
+            outbox.close(last(), backlog);
+            assert_eq!(outbox.push(Bytes::from_static(b"\x81late")), Err(NotTaken::Closed));
+            let mut all: Vec<Bytes> = Vec::new();
+            while let Some(more) = batch(&outbox).filter(|more| !more.is_empty()) {
+                all.extend(more);
+            }
+            assert_eq!(all.len(), frames + 1, "{backlog:?}");
+            assert_eq!(all.last(), Some(&last()));
+            assert_eq!((outbox.is_closed(), outbox.unsent()), (true, 1 - frames));
+        }
+    }
+
+    #[test]
+    fn the_first_close_counts_and_an_abort_ends_everything() {
+        let outbox = Outbox::new(1000);
+        outbox.close(last(), Backlog::Write);
+        outbox.close(Bytes::from_static(b"other"), Backlog::Write);
+        assert_eq!(batch(&outbox), Some(vec![last()]));
+        assert_eq!(batch(&outbox), Some(vec![]));
+        let outbox = Outbox::new(1000);
+        outbox.push(Bytes::from_static(b"\x81")).unwrap();
+        outbox.abort();
+        assert_eq!(batch(&outbox), Some(vec![]));
+        assert_eq!(outbox.unsent(), 1);
+    }
+
+    #[test]
+    fn room_is_waited_for() {
+        let outbox = Outbox::new(100);
+        outbox.push(vec![0x81; 100].into()).unwrap();
+        assert_eq!(block_on(poll_once(outbox.room())), None);
+        batch(&outbox);
+        assert_eq!(block_on(poll_once(outbox.room())), Some(()));
+    }
+}

@@ -1,0 +1,253 @@
+//! The one task that reads from a connection, and what ends it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::error::ProtocolError;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Role as Side};
+use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use futures_lite::{FutureExt, Stream, StreamExt, future::poll_fn};
+use smol::{Task, Timer};
+
+use super::LINGER;
+use super::outbox::{Backlog, Outbox};
+use super::socket::Socket;
+use super::{wire, writer};
+
+/// How many messages are read before others get their turn: a socket that
+/// always has more would otherwise keep the executor's thread for itself.
+const TURN: u32 = 64;
+
+/// The reading side of a connection. Making one starts the writing side.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    side: Side,
+    web_socket: WebSocketStream<Socket>,
+    outbox: Arc<Outbox>,
+    writer: Task<()>,
+    closed: Pin<Box<async_channel::Receiver<Infallible>>>,
+    silence: Silence,
+    turn: u32,
+}
+
+/// Something that the other end sent.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// A text message.
+    Text(Utf8Bytes),
+    /// A binary message of so many bytes.
+    Binary(usize),
+}
+
+/// Why nothing more comes.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The other end closed the connection in order.
+    Closed(Option<CloseFrame>),
+    /// The connection broke.
+    Broken(WsError),
+    /// The other end broke the rules; it is told so with this code.
+    Violation(CloseCode, WsError),
+    /// The other end did not answer a ping.
+    Silent,
+    /// This end is closing.
+    Closing,
+}
+
+impl Receiver {
+    pub(super) fn new(
+        side: Side,
+        mut web_socket: WebSocketStream<Socket>,
+        outbox: Arc<Outbox>,
+        ping_after: Duration,
+    ) -> Self {
+        let tcp = web_socket.get_mut().write_through(outbox.clone());
+        Self {
+            side,
+            web_socket,
+            writer: smol::spawn(writer::write(tcp, outbox.clone())),
+            closed: Box::pin(outbox.until_closed()),
+            outbox,
+            silence: Silence::new(ping_after),
+            turn: 0,
+        }
+    }
+
+    /// The next message. Pings are answered on the way.
+    pub(super) async fn next(&mut self) -> Result<Received, End> {
+        loop {
+            self.turn = (self.turn + 1) % TURN;
+            if self.turn == 0 {
+                smol::future::yield_now().await;
+            }
+            match poll_fn(|cx| self.poll_message(cx)).await? {
+                Message::Text(text) => return Ok(Received::Text(text)),
+                Message::Binary(bytes) => return Ok(Received::Binary(bytes.len())),
+                Message::Close(frame) => return Err(self.closed_by_peer(frame).await),
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+
+    /// Ends the connection, within [`LINGER`]: tells the other end, waits for
+    /// it to close too, and closes.
+    pub(super) async fn finish(mut self, end: &End) {
+        match end.answer() {
+            Some((code, reason)) => {
+                self.outbox.close(wire::close(self.side, code, reason), Backlog::Write);
+            }
+            None if matches!(end, End::Broken(_)) => self.outbox.abort(),
+            None => {}
+        }
+        let overdue = async {
+            Timer::after(LINGER).await;
+        };
+        self.wait_for_peer(end).or(overdue).await;
+        self.writer.await;
+    }
+
+    /// Of two ends that have both said that they close, the bus hangs up
+    /// first, as the WebSocket protocol wants it.
+    async fn wait_for_peer(&mut self, end: &End) {
+        if matches!(end, End::Closing) {
+            self.forget_until_closed().await;
+        }
+        let agreed = matches!(end, End::Closing | End::Closed(_));
+        if !agreed || self.side == Side::Client {
+            self.web_socket.get_mut().drain().await;
+        }
+    }
+
+    /// Messages that come in after this end has closed count for nothing.
+    async fn forget_until_closed(&mut self) {
+        while let Some(Ok(message)) = self.web_socket.next().await {
+            if message.is_close() {
+                return;
+            }
+            smol::future::yield_now().await;
+        }
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, End>> {
+        if self.closed.as_mut().poll_next(cx).is_ready() {
+            return Poll::Ready(Err(End::Closing));
+        }
+        if let Poll::Ready(message) = Pin::new(&mut self.web_socket).poll_next(cx) {
+            return Poll::Ready(match message {
+                Some(message) => message.map_err(End::from),
+                None => Err(End::Closed(None)),
+            });
+        }
+        match self.silence.poll(cx, self.web_socket.get_ref()) {
+            Poll::Ready(Step::Ping) => {
+                self.outbox.answer(wire::ping(self.side));
+                // Arms the timer for the answer.
+                self.poll_message(cx)
+            }
+            Poll::Ready(Step::End) => Poll::Ready(Err(End::Silent)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The WebSocket layer gives its reply out at the next read.
+    async fn closed_by_peer(&mut self, frame: Option<CloseFrame>) -> End {
+        let _reply = poll_fn(|cx| {
+            let _nothing_more = Pin::new(&mut self.web_socket).poll_next(cx);
+            Poll::Ready(())
+        })
+        .await;
+        End::Closed(frame)
+    }
+}
+
+impl End {
+    /// What the other end is told.
+    const fn answer(&self) -> Option<(CloseCode, &'static str)> {
+        match self {
+            Self::Violation(CloseCode::Size, _) => Some((CloseCode::Size, "message too large")),
+            Self::Violation(CloseCode::Invalid, _) => Some((CloseCode::Invalid, "not UTF-8")),
+            Self::Violation(code, _) => Some((*code, "protocol error")),
+            Self::Silent => Some((CloseCode::Error, "no answer to a ping")),
+            Self::Closed(_) => Some((CloseCode::Normal, "")),
+            Self::Broken(_) | Self::Closing => None,
+        }
+    }
+}
+
+impl From<WsError> for End {
+    fn from(error: WsError) -> Self {
+        match error {
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) | WsError::Io(_) => {
+                Self::Broken(error)
+            }
+            WsError::Capacity(_) => Self::Violation(CloseCode::Size, error),
+            WsError::Utf8(_) => Self::Violation(CloseCode::Invalid, error),
+            _ => Self::Violation(CloseCode::Protocol, error),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(None) => f.write_str("closed by the other end"),
+            Self::Closed(Some(frame)) => {
+                write!(f, "closed by the other end with code {}", u16::from(frame.code))?;
+                match frame.reason.as_str() {
+                    "" => Ok(()),
+                    reason => write!(f, " ({})", reason.escape_debug()),
+                }
+            }
+            Self::Broken(error) => write!(f, "connection broken: {error}"),
+            Self::Violation(code, error) => {
+                write!(f, "closed with code {}: {error}", u16::from(*code))
+            }
+            Self::Silent => f.write_str("no answer to a ping"),
+            Self::Closing => f.write_str("closed by this end"),
+        }
+    }
+}
+
+/// A ping after so long a silence, and the end if that is not answered in as
+/// long again.
+#[derive(Debug)]
+struct Silence {
+    allowed: Duration,
+    timer: Timer,
+    pinged: Option<Instant>,
+}
+
+enum Step {
+    Ping,
+    End,
+}
+
+impl Silence {
+    fn new(allowed: Duration) -> Self {
+        Self { allowed, timer: Timer::after(allowed), pinged: None }
+    }
+
+    /// The timer is not set anew by every message, but only when it fires.
+    fn poll(&mut self, cx: &mut Context<'_>, socket: &Socket) -> Poll<Step> {
+        while self.timer.poll(cx).is_ready() {
+            if self.pinged.is_some_and(|pinged| socket.heard() < pinged) {
+                return Poll::Ready(Step::End);
+            }
+            let silent = socket.heard().elapsed();
+            if silent >= self.allowed {
+                self.pinged = Some(Instant::now());
+                self.timer.set_after(self.allowed);
+                return Poll::Ready(Step::Ping);
+            }
+            self.pinged = None;
+            self.timer.set_after(self.allowed - silent);
+        }
+        Poll::Pending
+    }
+}

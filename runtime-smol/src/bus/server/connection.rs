@@ -1,0 +1,130 @@
+//! One client of the bus, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+
+use async_channel::{Receiver as Channel, Sender};
+use async_tungstenite::tungstenite::Error as WsError;
+use async_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use async_tungstenite::tungstenite::protocol::Role as Side;
+use async_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+use futures_lite::FutureExt;
+use sched_core::ClientId;
+use smol::Timer;
+use smol::net::TcpStream;
+
+use super::super::outbox::Outbox;
+use super::super::receiver::{End, Received, Receiver};
+use super::super::socket::Socket;
+use super::super::wire;
+use super::BusConfig;
+use super::admission::{self, Refusal};
+use super::hub::{Input, NotAdmitted};
+
+/// How much of a client's backlog may hide in the kernel.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// What a connection needs to know.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ClientId,
+    pub(super) peer: SocketAddr,
+    pub(super) config: Arc<BusConfig>,
+    pub(super) inbox: Sender<Input>,
+    pub(super) stop: Channel<Infallible>,
+}
+
+impl Connection {
+    /// Serves the client until its connection has ended.
+    ///
+    /// The broker's inbox closes only when the bus has ended; whatever cannot
+    /// be sent then has nobody left to care for it.
+    pub(super) async fn run(self, tcp: TcpStream) {
+        // A socket for which these fail is broken, which shows soon enough.
+        let _nodelay = tcp.set_nodelay(true);
+        let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
+        match self.handshake(tcp).await {
+            Ok(web_socket) => self.serve(web_socket).await,
+            Err(why) => {
+                let _bus_ended = self.inbox.send(Input::NotAdmitted(self.peer, why)).await;
+            }
+        }
+    }
+
+    async fn handshake(&self, tcp: TcpStream) -> Result<WebSocketStream<Socket>, NotAdmitted> {
+        let mut refusal = None;
+        #[expect(clippy::result_large_err, reason = "the type is the WebSocket library's")]
+        let judge = |request: &Request, response: Response| {
+            admission::judge(request, &self.config.allowed_hosts)
+                .map(|()| response.clone())
+                .map_err(|why| refuse(&mut refusal, why, response))
+        };
+        let settings = wire::settings(self.config.max_frame);
+        let shake = accept_hdr_async_with_config(Socket::new(tcp), judge, Some(settings));
+        let late = async {
+            Timer::after(self.config.handshake_time).await;
+            Err(NotAdmitted::Late)
+        };
+        let stopped = async {
+            let _stopped = self.stop.recv().await;
+            Err(NotAdmitted::Stopping)
+        };
+        let result = async { shake.await.map_err(NotAdmitted::Garbage) }.or(late).or(stopped).await;
+        match (result, refusal) {
+            (Err(NotAdmitted::Garbage(WsError::Http(_))), Some(why)) => {
+                Err(NotAdmitted::Refused(why))
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn serve(self, web_socket: WebSocketStream<Socket>) {
+        let outbox = Arc::new(Outbox::new(self.config.outbox_bytes));
+        let connected = Input::Connected { id: self.id, peer: self.peer, outbox: outbox.clone() };
+        if self.inbox.send(connected).await.is_err() {
+            return;
+        }
+        let ping_after = self.config.ping_after;
+        let mut receiver = Receiver::new(Side::Server, web_socket, outbox, ping_after);
+        let end = self.pass_on(&mut receiver).await;
+        receiver_finished(&self, receiver, end).await;
+    }
+
+    async fn pass_on(&self, receiver: &mut Receiver) -> End {
+        loop {
+            let input = match receiver.next().await {
+                Ok(Received::Text(text)) => Input::Text(self.id, text),
+                Ok(Received::Binary(bytes)) => Input::Binary(self.id, bytes),
+                Err(end) => return end,
+            };
+            if self.inbox.send(input).await.is_err() {
+                return End::Closing;
+            }
+        }
+    }
+}
+
+/// The roles end first: nothing is sent to a client that is going.
+async fn receiver_finished(connection: &Connection, receiver: Receiver, end: End) {
+    let end = Arc::new(end);
+    let disconnected = Input::Disconnected(connection.id, end.clone());
+    let _bus_ended = connection.inbox.send(disconnected).await;
+    receiver.finish(&end).await;
+}
+
+fn refuse(slot: &mut Option<Refusal>, why: Refusal, response: Response) -> ErrorResponse {
+    let answer = admission::forbidden(&why, response);
+    *slot = Some(why);
+    answer
+}
+
+/// Tells a client that there is no room, as far as that goes without waiting.
+pub(super) fn turn_away(tcp: &TcpStream) {
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+        Connection: close\r\nContent-Length: 24\r\n\r\nthe bus has no room now\n";
+    let socket = Arc::<smol::Async<std::net::TcpStream>>::from(tcp.clone());
+    let _best_effort = (&mut socket.get_ref()).write(FULL);
+    let _best_effort = tcp.shutdown(Shutdown::Write);
+}

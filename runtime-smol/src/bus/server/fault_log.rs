@@ -1,0 +1,67 @@
+//! A log that a flood cannot fill a disk with.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+/// Lines about faults in one [`PERIOD`], at most.
+const LINES: u32 = 20;
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Writes what clients did wrong, and only counts what comes too fast. The
+/// count is written when the period is over.
+#[derive(Debug)]
+pub(super) struct FaultLog {
+    since: Instant,
+    lines: u32,
+    left_out: u64,
+}
+
+impl FaultLog {
+    pub(super) fn new() -> Self {
+        Self { since: Instant::now(), lines: 0, left_out: 0 }
+    }
+
+    /// Writes one line, if there is room for it.
+    pub(super) fn tell(&mut self, peer: &dyn fmt::Display, what: &dyn fmt::Display) {
+        if self.since.elapsed() >= PERIOD {
+            self.end_period();
+        }
+        if self.lines < LINES {
+            self.lines += 1;
+            warn!(%peer, "{what}");
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// When [`end_period`](Self::end_period) has something to say.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (self.left_out > 0).then(|| self.since + PERIOD)
+    }
+
+    /// Writes how many lines were left out, and starts anew.
+    pub(super) fn end_period(&mut self) {
+        if self.left_out > 0 {
+            warn!("{} more faults of clients were not logged one by one", self.left_out);
+        }
+        *self = Self::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_and_not_written() {
+        let mut log = FaultLog::new();
+        (0..LINES).for_each(|_| log.tell(&"peer", &"fault"));
+        assert_eq!(log.due(), None);
+        (0..1000).for_each(|_| log.tell(&"peer", &"fault"));
+        assert!(log.due().is_some_and(|due| due <= Instant::now() + PERIOD));
+        log.end_period();
+        assert_eq!((log.due(), log.lines), (None, 0));
+    }
+}

@@ -1,0 +1,279 @@
+//! The task that owns the broker.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender};
+use async_tungstenite::tungstenite::protocol::Role as Side;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use async_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
+use futures_lite::FutureExt;
+use sched_core::ClientId;
+use sched_core::bus::{Broker, BrokerEvent};
+use smol::Timer;
+
+use super::super::outbox::{Backlog, NotTaken, Outbox};
+use super::super::receiver::End;
+use super::super::wire;
+use super::admission::Refusal;
+use super::fault_log::FaultLog;
+use super::report::{BusEvent, BusStats};
+use crate::clock::Clock;
+
+/// What connections and handles tell the hub.
+#[derive(Debug)]
+pub(super) enum Input {
+    Connected { id: ClientId, peer: SocketAddr, outbox: Arc<Outbox> },
+    Text(ClientId, Utf8Bytes),
+    Binary(ClientId, usize),
+    Disconnected(ClientId, Arc<End>),
+    NotAdmitted(SocketAddr, NotAdmitted),
+    TurnedAway(SocketAddr),
+    AcceptFailed(io::Error),
+    Watch(Watch),
+    Shutdown,
+}
+
+/// Somebody who waits for the counts to be so.
+pub(super) struct Watch {
+    pub(super) so: Box<dyn Fn(&BusStats) -> bool + Send>,
+    pub(super) reply: Sender<BusStats>,
+}
+
+/// Why a connection did not become a client.
+#[derive(Debug)]
+pub(super) enum NotAdmitted {
+    Refused(Refusal),
+    Garbage(WsError),
+    Late,
+    Stopping,
+}
+
+/// The owner of the broker. It never waits for anything but its inbox.
+#[derive(Debug)]
+pub(super) struct Hub {
+    clock: Clock,
+    broker: Broker,
+    input: Receiver<Input>,
+    events: Sender<BusEvent>,
+    clients: HashMap<ClientId, Client>,
+    stats: BusStats,
+    log: FaultLog,
+    watches: Vec<Watch>,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+struct Client {
+    peer: SocketAddr,
+    outbox: Arc<Outbox>,
+}
+
+impl Hub {
+    pub(super) fn new(input: Receiver<Input>, events: Sender<BusEvent>) -> Self {
+        Self {
+            clock: Clock::new(),
+            broker: Broker::new(),
+            input,
+            events,
+            clients: HashMap::new(),
+            stats: BusStats::default(),
+            log: FaultLog::new(),
+            watches: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    /// Runs until nobody can send input any more.
+    pub(super) async fn run(mut self) -> BusStats {
+        while let Some(input) = self.next_input().await {
+            self.handle(input);
+            self.transmit();
+            self.pass_events_on();
+            self.answer_watches();
+        }
+        self.log.end_period();
+        self.stats()
+    }
+
+    async fn next_input(&mut self) -> Option<Input> {
+        while let Some(due) = self.log.due() {
+            let input = async { Some(self.input.recv().await) };
+            let period_over = async {
+                Timer::at(due).await;
+                None
+            };
+            match input.or(period_over).await {
+                Some(input) => return input.ok(),
+                None => self.log.end_period(),
+            }
+        }
+        self.input.recv().await.ok()
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        match input {
+            Input::Connected { id, peer, outbox } => self.connected(id, peer, outbox),
+            Input::Text(id, text) => self.broker.handle_message(now, id, &text),
+            Input::Binary(id, bytes) => self.broker.handle_binary(now, id, bytes),
+            Input::Disconnected(id, end) => self.disconnected(id, &end),
+            Input::NotAdmitted(peer, why) => self.not_admitted(peer, &why),
+            Input::TurnedAway(peer) => {
+                self.stats.turned_away += 1;
+                self.log.tell(&peer, &"turned away: there are too many connections");
+            }
+            Input::AcceptFailed(error) => {
+                self.stats.accept_errors += 1;
+                self.log.tell(&"(unknown)", &format_args!("cannot accept a connection: {error}"));
+            }
+            Input::Watch(watch) => self.watches.push(watch),
+            Input::Shutdown => self.shut_down(),
+        }
+    }
+
+    fn connected(&mut self, id: ClientId, peer: SocketAddr, outbox: Arc<Outbox>) {
+        self.stats.connected += 1;
+        self.broker.handle_connect(self.clock.now(), id, &peer.to_string());
+        let client = Client { peer, outbox };
+        if self.stopping {
+            client.say_goodbye();
+        }
+        self.clients.insert(id, client);
+    }
+
+    fn disconnected(&mut self, id: ClientId, end: &End) {
+        self.broker.handle_disconnect(self.clock.now(), id);
+        let Some(client) = self.clients.remove(&id) else { return };
+        match end {
+            End::Violation(..) => self.stats.violations += 1,
+            End::Silent => self.stats.silent += 1,
+            End::Closed(_) | End::Broken(_) | End::Closing => {
+                tracing::debug!(peer = %client.peer, "{end}");
+                return;
+            }
+        }
+        self.log.tell(&client.peer, end);
+    }
+
+    fn not_admitted(&mut self, peer: SocketAddr, why: &NotAdmitted) {
+        match why {
+            NotAdmitted::Refused(_) => self.stats.refused += 1,
+            NotAdmitted::Garbage(_) | NotAdmitted::Late => self.stats.handshakes_failed += 1,
+            NotAdmitted::Stopping => return,
+        }
+        self.log.tell(&peer, why);
+    }
+
+    /// Sends what the broker wants sent. A frame is encoded once: those who
+    /// receive the same one come in a row.
+    fn transmit(&mut self) {
+        let mut encoded: Option<(Arc<str>, Bytes)> = None;
+        while let Some(transmit) = self.broker.poll_transmit() {
+            let wire = match encoded.take() {
+                Some((frame, wire)) if Arc::ptr_eq(&frame, &transmit.frame) => wire,
+                _ => wire::text(Side::Server, &transmit.frame),
+            };
+            self.push(transmit.to, wire.clone());
+            encoded = Some((transmit.frame, wire));
+        }
+    }
+
+    fn push(&mut self, to: ClientId, frame: Bytes) {
+        let Some(client) = self.clients.get(&to) else { return };
+        // A client that is closing already has had its reason told.
+        let Err(NotTaken::Full) = client.outbox.push(frame) else { return };
+        let peer = client.peer;
+        let goodbye = wire::close(Side::Server, CloseCode::Policy, "slow_consumer");
+        client.outbox.close(goodbye, Backlog::Drop);
+        self.stats.slow_consumers += 1;
+        self.broker.end_roles(self.clock.now(), to);
+        self.log.tell(&peer, &"closed: it does not read what it is sent (slow_consumer)");
+        self.tell(BusEvent::SlowConsumer { client: to, peer });
+    }
+
+    fn pass_events_on(&mut self) {
+        while let Some(event) = self.broker.poll_event() {
+            match &event {
+                BrokerEvent::Fault { peer, fault, .. } => self.log.tell(peer, fault),
+                BrokerEvent::Dropped { peer, .. } => {
+                    self.log.tell(peer, &"job dropped: no scheduler is there");
+                }
+                BrokerEvent::RolesChanged { .. } => {}
+            }
+            self.tell(BusEvent::Broker(event));
+        }
+    }
+
+    /// Nobody has to read events: the newest push the oldest out.
+    fn tell(&self, event: BusEvent) {
+        let _oldest = self.events.force_send(event);
+    }
+
+    fn answer_watches(&mut self) {
+        if self.watches.is_empty() {
+            return;
+        }
+        let stats = self.stats();
+        self.watches.retain(|watch| {
+            let answered = (watch.so)(&stats) && watch.reply.try_send(stats).is_ok();
+            !answered && !watch.reply.is_closed()
+        });
+    }
+
+    fn shut_down(&mut self) {
+        self.stopping = true;
+        self.clients.values().for_each(Client::say_goodbye);
+    }
+
+    fn stats(&self) -> BusStats {
+        BusStats {
+            broker: self.broker.stats(),
+            clients: self.broker.clients(),
+            producers: self.broker.producers(),
+            schedulers: self.broker.schedulers(),
+            backlog: self.clients.values().map(|client| client.outbox.backlog()).sum(),
+            ..self.stats
+        }
+    }
+}
+
+impl Client {
+    fn say_goodbye(&self) {
+        let goodbye = wire::close(Side::Server, CloseCode::Away, "the bus is shutting down");
+        self.outbox.close(goodbye, Backlog::Write);
+    }
+}
+
+/// A bus that is dropped while it runs leaves no connection behind.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.input.close();
+        while let Ok(input) = self.input.try_recv() {
+            if let Input::Connected { outbox, .. } = input {
+                outbox.abort();
+            }
+        }
+        self.clients.values().for_each(|client| client.outbox.abort());
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for NotAdmitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => write!(f, "handshake refused: {why}"),
+            Self::Garbage(error) => write!(f, "not a handshake: {error}"),
+            Self::Late => f.write_str("handshake not finished in time"),
+            Self::Stopping => f.write_str("the bus is shutting down"),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The bus: [`Broker`](sched_core::bus::Broker) on sockets.
+//!
+//! One task owns the broker, and all state about clients; connections talk to
+//! it through one bounded queue. Its turn never waits for anything but that
+//! queue: to publish is to push into outboxes. A connection whose messages it
+//! has no time for is not read, and TCP slows its sender down.
+
+mod admission;
+mod connection;
+mod fault_log;
+mod hub;
+mod report;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender, WeakSender};
+use futures_lite::FutureExt;
+use sched_core::ClientId;
+use smol::net::{TcpListener, TcpStream};
+use smol::{Task, Timer};
+use thiserror::Error;
+
+use super::{DEFAULT_MAX_FRAME, HANDSHAKE_TIME};
+use connection::Connection;
+use hub::{Hub, Input, Watch};
+pub use report::{BusEvent, BusStats};
+
+/// Messages that wait for the broker, at most.
+const INBOX: usize = 64;
+
+/// Events that nobody has read, at most; beyond it the oldest are forgotten.
+const EVENTS: usize = 256;
+
+/// The terms of a bus.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BusConfig {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The greatest message that is taken, in bytes. A client that sends a
+    /// greater one is closed with code 1009.
+    pub max_frame: usize,
+    /// How much may wait to be written to one client, in bytes. A client for
+    /// which more would wait is closed with code 1008, `slow_consumer`. One
+    /// message may wait whatever its size.
+    pub outbox_bytes: usize,
+    /// Connections beyond this many are turned away with HTTP status 503.
+    pub max_connections: usize,
+    /// How long a client may take from connecting to the end of its handshake.
+    pub handshake_time: Duration,
+    /// A client that has been silent for so long is sent a ping, and closed
+    /// when it has been silent for as long again.
+    pub ping_after: Duration,
+    /// Names by which clients may address this bus, beside `localhost` and IP
+    /// addresses. Another name in `Host` is refused, because that is what an
+    /// attack by DNS rebinding looks like.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl BusConfig {
+    /// The usual terms, listening at `listen`.
+    #[must_use]
+    pub const fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            max_frame: DEFAULT_MAX_FRAME,
+            outbox_bytes: 4 * 1024 * 1024,
+            max_connections: 4096,
+            handshake_time: HANDSHAKE_TIME,
+            ping_after: Duration::from_secs(20),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// The bus cannot listen where it should.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// Why not.
+    pub source: io::Error,
+}
+
+/// A bus that listens. [`run`](Self::run) makes it serve.
+///
+/// ```
+/// use sched_runtime_smol::bus::{BusConfig, BusServer};
+/// # smol::block_on(async {
+/// let server = BusServer::bind(BusConfig::new(([127, 0, 0, 1], 0).into())).await?;
+/// let bus = server.handle();
+/// let running = smol::spawn(server.run());
+/// assert_eq!(bus.stats().await.map(|stats| stats.clients), Some(0));
+/// bus.shutdown();
+/// running.await;
+/// # Ok::<(), sched_runtime_smol::bus::BindError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct BusServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    config: Arc<BusConfig>,
+    hub: Hub,
+    inbox: Sender<Input>,
+    stop: Stop,
+    events: Receiver<BusEvent>,
+}
+
+/// A channel that carries nothing and is closed when the bus is to stop.
+type Stop = (Sender<Infallible>, Receiver<Infallible>);
+
+/// A handle of a bus that runs. Handles are cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BusHandle {
+    inbox: WeakSender<Input>,
+    stop: Sender<Infallible>,
+}
+
+impl BusServer {
+    /// Listens. Clients can connect from now on; they are served by
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, or not one of this machine.
+    pub async fn bind(config: BusConfig) -> Result<Self, BindError> {
+        let address = config.listen;
+        let fail = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let (inbox, input) = async_channel::bounded(INBOX);
+        let (event_sender, events) = async_channel::bounded(EVENTS);
+        let hub = Hub::new(input, event_sender);
+        let stop = async_channel::bounded(1);
+        Ok(Self { listener, address, config: Arc::new(config), hub, inbox, stop, events })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A handle for when it runs.
+    #[must_use]
+    pub fn handle(&self) -> BusHandle {
+        BusHandle { inbox: self.inbox.downgrade(), stop: self.stop.0.clone() }
+    }
+
+    /// What happens on the bus, for whoever wants to know. Every event goes to
+    /// one reader; while there is none the newest are kept.
+    #[must_use]
+    pub fn events(&self) -> Receiver<BusEvent> {
+        self.events.clone()
+    }
+
+    /// Serves until [`BusHandle::shutdown`] is called, and returns what was
+    /// done. Every client is then closed with code 1001; that takes at most
+    /// [`LINGER`](super::LINGER), twice.
+    ///
+    /// Spawn this future. Dropping it ends the bus at once.
+    pub async fn run(self) -> BusStats {
+        let (alive, ended) = async_channel::bounded(1);
+        let hub = smol::spawn(self.hub.run());
+        let inbox = self.inbox.clone();
+        let accepting = Accepting {
+            listener: self.listener,
+            config: self.config,
+            inbox: self.inbox,
+            stop: self.stop.1,
+            alive,
+            clients: 0,
+        };
+        let accepting: Task<()> = smol::spawn(accepting.run());
+        accepting.await;
+        let _hub_lives = inbox.send(Input::Shutdown).await;
+        let _all_ended = ended.recv().await;
+        drop(inbox);
+        hub.await
+    }
+}
+
+impl BusHandle {
+    /// Stops the bus: no new clients, and an orderly end for those there are.
+    pub fn shutdown(&self) {
+        self.stop.close();
+    }
+
+    /// The counts, after everything that has come in so far; `None` when the
+    /// bus has ended.
+    pub async fn stats(&self) -> Option<BusStats> {
+        self.until(|_| true).await
+    }
+
+    /// Waits for the counts to be so: for a scheduler to be there, say, before
+    /// jobs are submitted. `None` when the bus has ended.
+    pub async fn until(&self, so: impl Fn(&BusStats) -> bool + Send + 'static) -> Option<BusStats> {
+        let (reply, answer) = async_channel::bounded(1);
+        let watch = Watch { so: Box::new(so), reply };
+        self.inbox.upgrade()?.send(Input::Watch(watch)).await.ok()?;
+        answer.recv().await.ok()
+    }
+}
+
+/// The task that accepts connections.
+struct Accepting {
+    listener: TcpListener,
+    config: Arc<BusConfig>,
+    inbox: Sender<Input>,
+    stop: Receiver<Infallible>,
+    /// Every connection holds a clone: they are counted by it, and when the
+    /// last is gone the receiver learns it.
+    alive: Sender<Infallible>,
+    clients: u64,
+}
+
+impl Accepting {
+    async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        while let Some(accepted) = self.accept().await {
+            match accepted {
+                Ok((tcp, peer)) => {
+                    pause = FIRST_PAUSE;
+                    self.welcome(tcp, peer).await;
+                }
+                Err(error) => {
+                    let _hub_lives = self.inbox.send(Input::AcceptFailed(error)).await;
+                    self.pause(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn accept(&self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+        let stopped = async {
+            let _stopped = self.stop.recv().await;
+            None
+        };
+        stopped.or(async { Some(self.listener.accept().await) }).await
+    }
+
+    /// With no descriptor left the listener stays readable: trying again at
+    /// once would spin.
+    async fn pause(&self, time: Duration) {
+        let stopped = async {
+            let _stopped = self.stop.recv().await;
+        };
+        let over = async {
+            Timer::after(time).await;
+        };
+        stopped.or(over).await;
+    }
+
+    async fn welcome(&mut self, tcp: TcpStream, peer: SocketAddr) {
+        let others = self.alive.sender_count() - 1;
+        if others >= self.config.max_connections {
+            connection::turn_away(&tcp);
+            let _hub_lives = self.inbox.send(Input::TurnedAway(peer)).await;
+            return;
+        }
+        self.clients += 1;
+        let connection = Connection {
+            id: ClientId::new(self.clients),
+            peer,
+            config: self.config.clone(),
+            inbox: self.inbox.clone(),
+            stop: self.stop.clone(),
+        };
+        let alive = self.alive.clone();
+        smol::spawn(async move {
+            connection.run(tcp).await;
+            drop(alive);
+        })
+        .detach();
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);

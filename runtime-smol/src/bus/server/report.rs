@@ -1,0 +1,52 @@
+//! What a bus tells about itself.
+
+use std::net::SocketAddr;
+
+use sched_core::ClientId;
+use sched_core::bus::{BrokerEvent, BrokerStats};
+
+/// Something that happened on the bus.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BusEvent {
+    /// What the broker tells.
+    Broker(BrokerEvent),
+    /// A client did not read what it was sent, and is closed.
+    SlowConsumer {
+        /// Who.
+        client: ClientId,
+        /// Its address.
+        peer: SocketAddr,
+    },
+}
+
+/// What a bus has done and is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BusStats {
+    /// The broker's counts.
+    pub broker: BrokerStats,
+    /// Clients that are connected.
+    pub clients: usize,
+    /// Of them: producers.
+    pub producers: usize,
+    /// Of them: schedulers.
+    pub schedulers: usize,
+    /// Bytes that wait to be written, over all clients. Those who wait for the
+    /// same message share its bytes, and are each counted here.
+    pub backlog: usize,
+    /// Clients since the bus was started.
+    pub connected: u64,
+    /// Handshakes refused for their `Origin` or `Host`.
+    pub refused: u64,
+    /// Handshakes that were none, or not finished in time.
+    pub handshakes_failed: u64,
+    /// Connections turned away because there were too many.
+    pub turned_away: u64,
+    /// Clients closed because they did not read.
+    pub slow_consumers: u64,
+    /// Clients closed because they broke the rules of WebSocket.
+    pub violations: u64,
+    /// Clients closed because they did not answer a ping.
+    pub silent: u64,
+    /// Connections that could not be accepted.
+    pub accept_errors: u64,
+}

@@ -1,0 +1,114 @@
+//! A process and its group, from outside: seeing it die, sending it signals.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+    pidfd_send_signal, waitid,
+};
+use sched_core::Stop;
+use smol::Async;
+
+/// A process of ours that leads a group of its own and is not reaped yet.
+///
+/// The number of the group is the leader's, and stays taken until the leader
+/// is reaped. So every signal sent through here reaches the right group.
+#[derive(Debug)]
+pub(super) struct Group {
+    leader: Pid,
+    pidfd: Async<OwnedFd>,
+}
+
+/// What is known of the leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leader {
+    Alive,
+    /// Dead and not reaped: the number is still its own.
+    Zombie,
+    /// Reaped by somebody else: the number may be anybody's by now.
+    Gone,
+}
+
+impl Group {
+    pub(super) fn new(leader: Pid) -> io::Result<Self> {
+        // Never read, only polled and named: it need not be non-blocking.
+        let pidfd = Async::new_nonblocking(pidfd_open(leader, PidfdFlags::empty())?)?;
+        Ok(Self { leader, pidfd })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.leader.as_raw_pid().unsigned_abs()
+    }
+
+    /// Waits until the leader is dead, with all its threads.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.pidfd.readable().await
+    }
+
+    /// Looks at the leader, and reaps nothing.
+    pub(super) fn leader(&self) -> Leader {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        loop {
+            match waitid(WaitId::PidFd(self.pidfd.as_fd()), look) {
+                Ok(None) => return Leader::Alive,
+                Ok(Some(_)) => return Leader::Zombie,
+                Err(Errno::INTR) => {}
+                Err(why) => {
+                    tracing::error!(pid = self.pid(), %why, "a process was reaped by others");
+                    return Leader::Gone;
+                }
+            }
+        }
+    }
+
+    /// Sends the signal of `how` to the group. Only while the leader is not reaped.
+    pub(super) fn stop(&self, how: Stop) {
+        match how {
+            Stop::Terminate => {
+                self.send(Signal::TERM);
+                // A halted process acts on TERM only when it goes on.
+                self.send(Signal::CONT);
+            }
+            Stop::Kill => {
+                self.send(Signal::KILL);
+                // The leader may have moved to another group.
+                self.send_to_leader(Signal::KILL);
+            }
+        }
+    }
+
+    /// Kills what is left of the group. Only while its leader is a zombie.
+    pub(super) fn kill_stragglers(&self) {
+        if let Err(why) = kill_process_group(self.leader, Signal::KILL) {
+            tracing::debug!(pid = self.pid(), %why, "what is left of a group cannot be killed");
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        match kill_process_group(self.leader, signal) {
+            Ok(()) => {}
+            // Nobody is in the group: the leader has moved to another one.
+            Err(Errno::SRCH) => self.send_to_leader(signal),
+            Err(why) => tracing::warn!(pid = self.pid(), ?signal, %why, "signal not sent"),
+        }
+    }
+
+    fn send_to_leader(&self, signal: Signal) {
+        match pidfd_send_signal(&self.pidfd, signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(why) => tracing::warn!(pid = self.pid(), ?signal, %why, "signal not sent"),
+        }
+    }
+}
+
+/// Kills the group of a process that nobody else knows of, and reaps it.
+/// Blocks until that is done.
+pub(super) fn kill_and_reap(leader: Pid) {
+    if let Err(why) = kill_process_group(leader, Signal::KILL) {
+        tracing::error!(pid = leader.as_raw_pid(), %why, "a lost process cannot be killed");
+        return;
+    }
+    while let Err(Errno::INTR) = waitid(WaitId::Pid(leader), WaitIdOptions::EXITED) {}
+}

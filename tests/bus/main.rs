@@ -1,0 +1,17 @@
+//! The bus on real sockets, one behaviour a file. Everything is on loopback,
+//! on ports that the system chooses.
+
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+
+mod support;
+
+mod admission;
+mod client_comes_back;
+mod closing;
+mod fan_out;
+mod floods;
+mod malformed;
+mod python_clients;
+mod roles;
+mod silence;
+mod slow_subscriber;

@@ -1,0 +1,8 @@
+//! What the programs share.
+
+pub mod cli;
+pub mod demo;
+pub mod narrate;
+pub mod scenes;
+pub mod worker;
+pub mod workload;
