@@ -146,7 +146,8 @@ impl Hub {
     }
 
     fn disconnected(&mut self, id: ClientId, end: &End) {
-        self.broker.handle_disconnect(self.clock.now(), id);
+        let in_order = matches!(end, End::Closed(_));
+        self.broker.handle_disconnect(self.clock.now(), id, in_order);
         let Some(client) = self.clients.remove(&id) else { return };
         match end {
             End::Violation(..) => self.stats.violations += 1,
