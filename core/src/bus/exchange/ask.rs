@@ -4,6 +4,7 @@ use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
@@ -40,7 +41,8 @@ impl Exchange {
             return self.finish(now);
         }
         let before = self.peers.get(&client).copied();
-        let resumed = as_what.session.filter(|session| session.number() <= self.ids.session);
+        let ours = self.first_session + 1..=self.ids.session;
+        let resumed = as_what.session.filter(|session| ours.contains(&session.number()));
         let session = before.map(|peer| peer.session).or(resumed);
         let session = session.unwrap_or_else(|| self.next_session());
         let remote = match before.and_then(|peer| peer.remote) {
@@ -124,7 +126,11 @@ impl Exchange {
             max_frame: config.max_frame,
             seq: self.story.seq,
         };
-        self.send_now(client, &reply);
+        if session.number() <= self.safe_sessions || config.durability == Durability::Memory {
+            self.send_now(client, &reply);
+        } else {
+            self.send(client, &reply);
+        }
     }
 }
 
@@ -142,7 +148,7 @@ impl Exchange {
         let now = self.begin(now);
         let known = job.opts.key.as_ref().and_then(|key| self.keys.get(key).copied());
         if let Some(known) = known {
-            self.accepted(client, re.as_deref(), known, true);
+            self.accept_again(client, re, known);
         } else if let Some((code, message)) = self.refuses() {
             self.counters.refused += 1;
             self.answer_refusal(client, re.as_deref(), code, message);
@@ -155,7 +161,7 @@ impl Exchange {
     /// Ends a job.
     pub fn cancel(&mut self, now: Instant, client: ClientId, re: Option<&RawValue>, job: JobId) {
         let now = self.begin(now);
-        match self.jobs.handle(job) {
+        match self.jobs.handle(job).filter(|handle| self.is_accepted(*handle)) {
             None => {
                 let message = format!("there is no job {job}, or it has ended");
                 self.refuse(client, re, ErrorCode::NoJob, &message);
@@ -166,6 +172,21 @@ impl Exchange {
             }
         }
         self.finish(now);
+    }
+
+    /// Answers a submission under a key that is known: when its job is where it
+    /// must be, as the first was.
+    fn accept_again(&mut self, client: ClientId, re: Option<Box<RawValue>>, job: JobId) {
+        let handle = self.jobs.handle(job);
+        let known = handle.and_then(|handle| self.jobs.get_mut(handle));
+        match known.map(|job| &mut job.phase) {
+            Some(Phase::Unsaved { waiting }) => waiting.push((client, re)),
+            _ => self.accepted(client, re.as_deref(), job, true),
+        }
+    }
+
+    fn is_accepted(&self, handle: u32) -> bool {
+        self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved { .. }))
     }
 
     fn refuses(&self) -> Option<(ErrorCode, &'static str)> {
@@ -193,7 +214,7 @@ impl Exchange {
         let id = JobId::new(BinIndex::default(), self.ids.job);
         if let Some(key) = &job.opts.key {
             self.keys.insert(key.clone(), id);
-            self.key_ends.push_back((now + self.config.key_window, key.clone()));
+            self.key_ends.push_back((now + self.config.key_window, id, key.clone()));
         }
         let job = Job {
             id,
@@ -202,7 +223,7 @@ impl Exchange {
             opts: job.opts.clone(),
             owner: self.peers.get(&client).map(|peer| peer.session),
             submitted: now,
-            phase: Phase::Unsaved { client, re },
+            phase: Phase::Unsaved { waiting: vec![(client, re)] },
             attempt: 1,
             starts: 0,
             evictions: 0,
@@ -213,35 +234,37 @@ impl Exchange {
         self.reserve_ids();
         self.save(handle);
         match self.config.durability {
-            Durability::Memory => self.saved(now, handle),
+            Durability::Memory => self.saved(handle),
             Durability::Fsync => self.unsaved.push_back((self.persist_seq, handle)),
         }
     }
 
     /// A job is where it must be before it is accepted.
-    pub(super) fn saved(&mut self, _now: Instant, handle: u32) {
+    pub(super) fn saved(&mut self, handle: u32) {
         let Some(job) = self.jobs.get_mut(handle) else { return };
         let id = job.id;
-        let Phase::Unsaved { client, re } = core::mem::replace(&mut job.phase, Phase::Pending)
-        else {
+        let Phase::Unsaved { waiting } = core::mem::replace(&mut job.phase, Phase::Pending) else {
             return;
         };
         self.counters.accepted += 1;
         self.enqueue(handle);
         self.tell(handle, WireState::Pending, Details::default());
-        self.accepted(client, re.as_deref(), id, false);
+        for (place, (client, re)) in waiting.into_iter().enumerate() {
+            self.accepted(client, re.as_deref(), id, place > 0);
+        }
     }
 
     /// A job could not be put on disk: it was never accepted.
     pub(super) fn not_saved(&mut self, handle: u32, why: &str) {
         let Some(job) = self.jobs.remove(handle) else { return };
         if let Some(key) = &job.opts.key {
-            self.keys.remove(key);
+            self.end_key(job.id, key);
         }
         self.persist(PersistOp::Forget(job.id));
         self.counters.refused += 1;
-        if let Phase::Unsaved { client, re } = job.phase {
-            let message = format!("the bus cannot write to its disk: {why}; try again later");
+        let Phase::Unsaved { waiting } = job.phase else { return };
+        let message = format!("the bus cannot write to its disk: {why}; try again later");
+        for (client, re) in waiting {
             self.answer_refusal(client, re.as_deref(), ErrorCode::Storage, &message);
         }
     }
@@ -365,6 +388,7 @@ impl Exchange {
         let snapshot = Snapshot {
             re,
             seq: self.story.seq,
+            oldest: self.story.first(),
             mode: self.mode.name(),
             schedulers: self.scheduler_rows(),
             running: self.running_rows(),
@@ -471,6 +495,7 @@ impl Exchange {
                 serde_json::from_str(text).map_err(|error| RestoreError::new(None, &error))?;
             exchange.ids = ids;
             exchange.ids_stored = ids;
+            (exchange.first_session, exchange.safe_sessions) = (0, ids.session);
             exchange.story.seq = ids.seq;
         }
         let mut ended = Vec::new();
@@ -485,7 +510,29 @@ impl Exchange {
             exchange.ended.push_back((id, change));
         }
         exchange.key_ends.make_contiguous().sort_unstable();
+        exchange.find_evictions();
+        exchange.reserve_ids();
         Ok(exchange)
+    }
+
+    /// A scheduler that has more than its slots was asked to evict for what it
+    /// was given last.
+    fn find_evictions(&mut self) {
+        let remotes: Vec<u32> = self.remotes.handles().collect();
+        for remote in remotes {
+            let Some(it) = self.remotes.get_mut(remote).filter(|it| it.is_over_full()) else {
+                continue;
+            };
+            let waits = |handle: u32| {
+                let lease = self.jobs.get(handle).and_then(Job::lease);
+                lease.is_some_and(|lease| lease.started.is_none())
+            };
+            let newest = it.leases.iter().rev().find(|(_, handle)| waits(**handle));
+            if let Some((lease, handle)) = newest.map(|(lease, handle)| (*lease, *handle)) {
+                it.evicting = Some(lease);
+                it.victims.remove(handle);
+            }
+        }
     }
 
     fn take_back(
@@ -500,7 +547,7 @@ impl Exchange {
             let end = submitted + self.config.key_window;
             if end > now {
                 self.keys.insert(key.clone(), id);
-                self.key_ends.push_back((end, key.clone()));
+                self.key_ends.push_back((end, id, key.clone()));
             }
         }
         let job = Job {
@@ -533,6 +580,8 @@ impl Exchange {
             }
             StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {
                 let handle = self.jobs.insert(id, job);
+                self.ids.lease = self.ids.lease.max(lease);
+                self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
                 let remote = self.remotes.handle(session).unwrap_or_else(|| {
                     self.remotes.insert(session, Remote::new(session, name, slots))
@@ -540,7 +589,7 @@ impl Exchange {
                 let lease = super::job::Lease {
                     id: LeaseId::new(lease),
                     remote,
-                    expires: now + self.config.lease,
+                    expires: Some(now + self.config.lease),
                     level,
                     started: started.map(Instant::from_nanos),
                     ending: cancelled.then_some(Ending::Cancelled),

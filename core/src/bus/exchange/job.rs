@@ -38,10 +38,9 @@ pub(super) struct Job {
 pub(super) enum Phase {
     /// Not on disk yet, and so not accepted.
     Unsaved {
-        /// Who waits for the answer.
-        client: ClientId,
-        /// The request.
-        re: Option<Box<RawValue>>,
+        /// Who waits for the answer, and to which request: who submitted it,
+        /// and then who did so again under the same key.
+        waiting: Vec<(ClientId, Option<Box<RawValue>>)>,
     },
     /// Waiting for a slot: in the queue, or parked because nobody wants it.
     Pending,
@@ -57,7 +56,10 @@ pub(super) struct Lease {
     pub(super) id: LeaseId,
     /// Whose it is, by handle.
     pub(super) remote: u32,
-    pub(super) expires: Instant,
+    /// When it lapses. It lasts from when its assignment leaves the bus, so
+    /// that its scheduler can tell until when it has it at least; `None`: that
+    /// waits for the disk.
+    pub(super) expires: Option<Instant>,
     pub(super) level: i64,
     pub(super) started: Option<Instant>,
     /// Set once the scheduler was told to end the job.
@@ -122,7 +124,7 @@ impl Job {
             Phase::BackingOff { until } => deadline.into_iter().chain([*until]).min(),
             Phase::Leased(lease) => {
                 let deadline = deadline.filter(|_| lease.ending.is_none());
-                deadline.into_iter().chain([lease.expires]).min()
+                deadline.into_iter().chain(lease.expires).min()
             }
         }
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
 use super::Exchange;
-use super::job::{Ending, Lease, Phase};
+use super::job::{Lease, Phase};
 use super::story::Details;
 use crate::bus::v1::{ErrorCode, Reply, Report, ReportState, WireState};
 use crate::id::{ClientId, LeaseId};
@@ -72,7 +72,7 @@ impl Exchange {
         match held.filter(|held| held.remote == remote) {
             None => false,
             Some(held) => {
-                held.expires = expires;
+                held.expires = Some(expires);
                 self.arm(handle);
                 true
             }
@@ -109,6 +109,9 @@ impl Exchange {
             ReportState::TimedOut => self.conclude(handle, WireState::TimedOut, details),
             ReportState::Failed => {
                 self.attempt_failed(now, handle, &lease, WireState::Failed, details)
+            }
+            ReportState::SpawnFailed if lease.ending.is_some() => {
+                self.give_back(handle, &lease, details);
             }
             ReportState::SpawnFailed => {
                 self.attempt_failed(now, handle, &lease, WireState::SpawnFailed, details);
@@ -168,7 +171,7 @@ impl Exchange {
         mut details: Details,
     ) {
         let Some(job) = self.jobs.get_mut(handle) else { return };
-        if lease.ending == Some(Ending::Cancelled) || !job.has_attempts_left(&self.config) {
+        if lease.ending.is_some() || !job.has_attempts_left(&self.config) {
             return self.conclude(handle, state, details);
         }
         let salt = self.config.policy.jitter_seed ^ (job.id.count() << 8) ^ u64::from(job.attempt);

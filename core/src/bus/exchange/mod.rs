@@ -1,17 +1,21 @@
 //! One queue for the whole bus, and the schedulers that serve it.
 
 mod ask;
+mod check;
 mod job;
 mod lease;
 mod remote;
 mod settle;
 mod store;
 mod story;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use serde_json::value::RawValue;
@@ -21,7 +25,7 @@ pub use self::store::{Persist, PersistOp, RestoreError};
 use self::job::{Job, Phase};
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
-use self::story::{Details, Story};
+use self::story::{Details, Entry, Story};
 use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, WireState};
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
@@ -30,7 +34,8 @@ use crate::queue::Queue;
 use crate::table::Table;
 use crate::time::{Duration, Instant};
 
-/// How many ids are reserved on disk at a time.
+/// How many ids are reserved on disk at a time; more are when half is used, so
+/// that nothing has to wait for that.
 const IDS_AHEAD: u64 = 1000;
 
 /// The terms of an exchange.
@@ -111,9 +116,17 @@ pub struct Exchange {
     timers: IndexHeap<(Instant, JobId)>,
     backing_off: usize,
     keys: BTreeMap<String, JobId>,
-    key_ends: VecDeque<(Instant, String)>,
+    /// When each key ends, and of which job it is: a key may be used again
+    /// before that, when its first job could not be saved.
+    key_ends: VecDeque<(Instant, JobId, String)>,
     ids: StoredIds,
+    /// What was given out to be put on disk, and under which number.
     ids_stored: StoredIds,
+    ids_stored_in: u64,
+    /// Sessions up to this one cannot be given again after a crash.
+    safe_sessions: u64,
+    /// Sessions up to this one are another bus's.
+    first_session: u64,
     story: Story,
     /// The outcomes that were told last, as they were told, without output.
     ended: VecDeque<(JobId, Box<RawValue>)>,
@@ -146,6 +159,8 @@ struct Out {
     after: u64,
     to: ClientId,
     frame: Arc<str>,
+    /// The lease that it gives, if it is an assignment.
+    gives: Option<LeaseId>,
 }
 
 impl Exchange {
@@ -173,6 +188,9 @@ impl Exchange {
             key_ends: VecDeque::new(),
             ids,
             ids_stored: ids,
+            ids_stored_in: 0,
+            safe_sessions: first,
+            first_session: first,
             story,
             ended: VecDeque::new(),
             out_now: VecDeque::new(),
@@ -198,9 +216,12 @@ impl Exchange {
         let now = self.begin(now);
         self.persisted = self.persisted.max(seq.min(self.persist_seq));
         self.disk_fails = false;
+        if self.ids_stored_in <= self.persisted {
+            self.safe_sessions = self.ids_stored.session;
+        }
         while self.unsaved.front().is_some_and(|(needed, _)| *needed <= self.persisted) {
             if let Some((_, handle)) = self.unsaved.pop_front() {
-                self.saved(now, handle);
+                self.saved(handle);
             }
         }
         self.finish(now);
@@ -223,8 +244,13 @@ impl Exchange {
         if let Some(now) = self.out_now.pop_front() {
             return Some(now);
         }
-        self.out.front().filter(|out| out.after <= self.persisted)?;
-        self.out.pop_front().map(|out| (out.to, out.frame))
+        loop {
+            self.out.front().filter(|out| out.after <= self.persisted)?;
+            let out = self.out.pop_front()?;
+            if out.gives.is_none_or(|lease| self.begin_lease(lease)) {
+                return Some((out.to, out.frame));
+            }
+        }
     }
 
     /// The next client whose connection is to be closed, because it has come
@@ -243,7 +269,7 @@ impl Exchange {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|((due, _), _)| *due);
-        let key = self.key_ends.front().map(|(end, _)| *end);
+        let key = self.key_ends.front().map(|(end, ..)| *end);
         timer.into_iter().chain(key).min()
     }
 
@@ -277,9 +303,9 @@ impl Exchange {
     }
 
     fn fire_timers(&mut self, now: Instant) {
-        while self.key_ends.front().is_some_and(|(end, _)| *end <= now) {
-            if let Some((_, key)) = self.key_ends.pop_front() {
-                self.keys.remove(&key);
+        while self.key_ends.front().is_some_and(|(end, ..)| *end <= now) {
+            if let Some((_, job, key)) = self.key_ends.pop_front() {
+                self.end_key(job, &key);
             }
         }
         while let Some((&(due, _), handle)) = self.timers.peek() {
@@ -288,6 +314,13 @@ impl Exchange {
             }
             self.timers.remove(handle);
             self.fire(now, due, handle);
+        }
+    }
+
+    /// A key stands for this job no longer.
+    fn end_key(&mut self, job: JobId, key: &str) {
+        if self.keys.get(key) == Some(&job) {
+            self.keys.remove(key);
         }
     }
 
@@ -370,14 +403,15 @@ impl Exchange {
         }
     }
 
-    /// Makes sure that the ids in use are below those on disk.
+    /// Makes sure that the ids in use stay below those on disk.
     fn reserve_ids(&mut self) {
         let (now, stored) = (self.ids, self.ids_stored);
-        let fits = now.job <= stored.job
-            && now.lease <= stored.lease
-            && now.session <= stored.session
-            && self.story.seq <= stored.seq;
-        if fits || self.config.durability == Durability::Memory {
+        let fits = |used: u64, reserved: u64| used + IDS_AHEAD / 2 <= reserved;
+        let fit = fits(now.job, stored.job)
+            && fits(now.lease, stored.lease)
+            && fits(now.session, stored.session)
+            && fits(self.story.seq, stored.seq);
+        if fit || self.config.durability == Durability::Memory {
             return;
         }
         self.ids_stored = StoredIds {
@@ -388,6 +422,7 @@ impl Exchange {
         };
         if let Ok(record) = serde_json::to_string(&self.ids_stored) {
             self.persist(PersistOp::Ids(record));
+            self.ids_stored_in = self.persist_seq;
         }
     }
 
@@ -399,7 +434,7 @@ impl Exchange {
     }
 
     fn send_frame(&mut self, to: ClientId, frame: Arc<str>) {
-        self.out.push_back(Out { after: self.persist_seq, to, frame });
+        self.out.push_back(Out { after: self.persist_seq, to, frame, gives: None });
     }
 
     /// Sends what does not depend on the disk, and must not wait for it: with
@@ -415,46 +450,57 @@ impl Exchange {
     }
 
     /// Something has happened to a job: it is numbered, kept and told.
-    fn tell(
+    fn tell(&mut self, handle: u32, state: WireState, details: Details) {
+        if let Some((_, entry)) = self.record(handle, state, details) {
+            self.publish(&entry);
+        }
+    }
+
+    /// Numbers and keeps what has happened to a job.
+    fn record(
         &mut self,
         handle: u32,
         state: WireState,
         details: Details,
-    ) -> Option<JobChange<'static>> {
+    ) -> Option<(JobChange<'static>, Entry)> {
         self.story.seq += 1;
         self.reserve_ids();
         let job = self.jobs.get(handle)?;
         let owner = job.owner;
-        let change = details.change(job, state, self.story.seq, self.now);
-        let reply = Reply::Job(change);
+        let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
         let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
         let Reply::Job(change) = reply else { return None };
-        let entry = self.story.add(owner, frame);
+        Some((change, self.story.add(owner, frame)))
+    }
+
+    /// Tells an event to everybody who wants to know, once what has been given
+    /// out to the disk so far is there.
+    fn publish(&mut self, entry: &Entry) {
         let wants = |peer: &Peer| {
             peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
         };
-        let listeners: alloc::vec::Vec<ClientId> =
+        let listeners: Vec<ClientId> =
             self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
         for client in listeners {
             self.send_frame(client, entry.frame.clone());
         }
-        Some(change)
     }
 
-    /// The outcome of a job: it is told and kept, and the job is forgotten.
+    /// The outcome of a job: it is kept and told, and the job is forgotten.
     fn conclude(&mut self, handle: u32, state: WireState, details: Details) {
         self.dequeue(handle);
         self.timers.remove(handle);
         self.count_outcome(state);
-        let change = self.tell(handle, state, details);
-        let Some(job) = self.jobs.remove(handle) else {
+        let recorded = self.record(handle, state, details);
+        let (Some(job), Some((change, entry))) = (self.jobs.remove(handle), recorded) else {
             return;
         };
-        let told = change.map(|change| JobChange { output: None, ..change });
-        let text = told.and_then(|told| serde_json::to_string(&told).ok());
-        if let Some(told) = text.and_then(|text| RawValue::from_string(text).ok()) {
-            self.keep_outcome(&job, told);
+        let kept = JobChange { output: None, ..change };
+        let text = serde_json::to_string(&kept).ok();
+        if let Some(kept) = text.and_then(|text| RawValue::from_string(text).ok()) {
+            self.keep_outcome(&job, kept);
         }
+        self.publish(&entry);
     }
 
     fn keep_outcome(&mut self, job: &Job, told: Box<RawValue>) {

@@ -65,6 +65,11 @@ impl Remote {
         if self.takes_jobs() { self.slots.saturating_sub(held) } else { 0 }
     }
 
+    /// Whether it has more than it runs at once.
+    pub(super) fn is_over_full(&self) -> bool {
+        self.leases.len() > self.slots as usize
+    }
+
     /// The job that it would evict for a more urgent one.
     pub(super) fn victim(&self) -> Option<(i64, LeaseId)> {
         let may = self.takes_jobs() && self.evicting.is_none() && !self.spares_all;

@@ -1,12 +1,11 @@
 //! Who gets which job, and what time does.
 
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
-use super::job::{Ending, Lease, Phase};
+use super::job::{Ending, Job, Lease, Phase};
 use super::remote::RemoteMode;
 use super::story::Details;
-use super::{Exchange, JobId};
+use super::{Exchange, JobId, Out};
 use crate::bus::v1::{AssignOptions, Reply, RevokeWhy, WireState};
 use crate::id::{LeaseId, SessionId};
 use crate::queue::level;
@@ -18,7 +17,7 @@ impl Exchange {
         if self.mode != RemoteMode::Accepting {
             return;
         }
-        self.place_parked(now);
+        self.unpark();
         while let Some(handle) = self.queue.first() {
             match self.room_for(handle) {
                 Some(remote) => self.assign(now, handle, remote),
@@ -26,6 +25,7 @@ impl Exchange {
                 None => self.park(handle),
             }
         }
+        self.unpark();
         while let Some(handle) = self.queue.most_urgent() {
             match self.evictor_for(handle) {
                 Some(remote) => self.assign(now, handle, remote),
@@ -45,15 +45,13 @@ impl Exchange {
         self.jobs.get(handle).is_some_and(|job| !job.declined.is_empty())
     }
 
-    /// Looks again for somebody who wants what others have declined.
-    fn place_parked(&mut self, now: Instant) {
-        let mut parked: Vec<u32> = self.parked.iter().copied().collect();
-        parked.sort_unstable_by_key(|handle| {
-            self.jobs.get(*handle).map(|job| job.place(&self.config).0)
-        });
-        for handle in parked {
-            if let Some(remote) = self.room_for(handle).or_else(|| self.evictor_for(handle)) {
-                self.assign(now, handle, remote);
+    /// Puts everything back into its place that was put aside, so that it is
+    /// offered again in its turn.
+    fn unpark(&mut self) {
+        for handle in core::mem::take(&mut self.parked) {
+            if let Some(job) = self.jobs.get(handle) {
+                let (place, priority) = job.place(&self.config);
+                self.queue.insert(handle, place, priority);
             }
         }
     }
@@ -96,9 +94,8 @@ impl Exchange {
         };
         let level = level(job.priority, now - job.submitted, self.config.policy.aging);
         let evicts = it.room() == 0;
-        let expires = now + self.config.lease;
         job.phase =
-            Phase::Leased(Lease { id, remote, expires, level, started: None, ending: None });
+            Phase::Leased(Lease { id, remote, expires: None, level, started: None, ending: None });
         it.leases.insert(id, handle);
         if evicts {
             it.evicting = Some(id);
@@ -120,10 +117,11 @@ impl Exchange {
     pub(super) fn send_assignment(&mut self, handle: u32) {
         let Some(job) = self.jobs.get(handle) else { return };
         let Some(lease) = job.lease() else { return };
-        let Some(client) = self.remotes.get(lease.remote).and_then(|it| it.client) else { return };
+        let Some(to) = self.remotes.get(lease.remote).and_then(|it| it.client) else { return };
+        let id = lease.id;
         let reply = Reply::Assign {
             job: job.id.to_string(),
-            lease: lease.id.number(),
+            lease: id.number(),
             attempt: job.attempt,
             payload: &job.payload,
             opts: AssignOptions {
@@ -133,8 +131,20 @@ impl Exchange {
             },
         };
         if let Ok(frame) = serde_json::to_string(&reply) {
-            self.send_frame(client, frame.into());
+            let (after, frame) = (self.persist_seq, frame.into());
+            self.out.push_back(Out { after, to, frame, gives: Some(id) });
         }
+    }
+
+    /// The assignment of this lease leaves the bus; returns whether it may.
+    pub(super) fn begin_lease(&mut self, lease: LeaseId) -> bool {
+        let Some(handle) = self.leases.get(&lease).copied() else { return false };
+        let expires = self.now + self.config.lease;
+        if let Some(lease) = self.jobs.get_mut(handle).and_then(Job::lease_mut) {
+            lease.expires = Some(expires);
+        }
+        self.arm(handle);
+        true
     }
 
     /// Lets act what was due about a job at `due`.
@@ -151,7 +161,7 @@ impl Exchange {
                 self.save(handle);
                 self.tell(handle, WireState::Pending, Details::default());
             }
-            Phase::Leased(lease) if lease.expires <= due => self.lapse(now, handle),
+            Phase::Leased(lease) if is_due(lease.expires) => self.lapse(now, handle),
             Phase::Leased(lease) if late && lease.ending.is_none() => {
                 self.end_leased(handle, Ending::Deadline);
             }

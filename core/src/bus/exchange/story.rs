@@ -42,11 +42,15 @@ impl Story {
         entry
     }
 
+    /// The first event that is kept, or the next if none is.
+    pub(super) fn first(&self) -> u64 {
+        self.entries.front().map_or(self.seq + 1, |entry| entry.seq)
+    }
+
     /// Every event after this one; `None` if some of them are gone, or if it
     /// has not happened yet (it was another bus that told it).
     pub(super) fn after(&self, seq: u64) -> Option<impl Iterator<Item = &Entry>> {
-        let first = self.entries.front().map_or(self.seq + 1, |entry| entry.seq);
-        let known = seq <= self.seq && seq + 1 >= first;
+        let known = seq <= self.seq && seq + 1 >= self.first();
         known.then(|| self.entries.iter().filter(move |entry| entry.seq > seq))
     }
 }

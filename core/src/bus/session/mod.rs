@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use self::held::Held;
+use self::held::{Held, Taken};
 use super::v1::{HeardOptions, Notice, ReportState, SubmitOptions, Welcome};
 use crate::id::{JobId, LeaseId, SessionId};
 use crate::spawner::ExitStatus;
@@ -79,10 +79,33 @@ enum Link {
 #[derive(Debug)]
 struct Open {
     text: String,
-    /// Whether it may be sent twice.
-    repeatable: bool,
-    /// The lease that it reports about.
-    lease: Option<LeaseId>,
+    /// Whether it may have been sent.
+    sent: bool,
+    kind: Kind,
+}
+
+/// What a request is about, and so whether it may be sent twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// It may not.
+    Once,
+    /// It may.
+    Again,
+    /// It may, to the same bus: another means another job by the same id.
+    Cancel,
+    /// The start of the run under this lease; it may.
+    Start(LeaseId),
+    /// The end of the run under this lease; it may.
+    End(LeaseId),
+}
+
+impl Kind {
+    const fn lease(self) -> Option<LeaseId> {
+        match self {
+            Self::Start(lease) | Self::End(lease) => Some(lease),
+            Self::Once | Self::Again | Self::Cancel => None,
+        }
+    }
 }
 
 /// What a client hears.
@@ -198,23 +221,24 @@ impl Session {
     /// Submits a job. The answer names the request.
     pub fn submit(&mut self, payload: &str, opts: &SubmitOptions) -> u64 {
         let opts_text = serde_json::to_string(opts).unwrap_or_else(|_| "{}".to_owned());
-        let repeatable = opts.key.is_some();
-        self.ask(repeatable, None, |id| {
+        let kind = if opts.key.is_some() { Kind::Again } else { Kind::Once };
+        self.ask(kind, |id| {
             format!(r#"{{"cmd":"submit","id":{id},"payload":{payload},"opts":{opts_text}}}"#)
         })
     }
 
     /// Cancels a job. The answer names the request.
     pub fn cancel(&mut self, job: JobId) -> u64 {
-        self.ask(true, None, |id| format!(r#"{{"cmd":"cancel","id":{id},"job":"{job}"}}"#))
+        self.ask(Kind::Cancel, |id| format!(r#"{{"cmd":"cancel","id":{id},"job":"{job}"}}"#))
     }
 
     /// Asks for events: those after `since`, or a snapshot and all that follow.
-    /// To be asked again after a new session has begun.
+    /// To be asked again after every [`SessionEvent::Welcomed`]: a subscription
+    /// ends with its connection.
     pub fn subscribe(&mut self, since: Option<u64>, all: bool) -> u64 {
         let since = since.map(|seq| format!(r#","since":{seq}"#)).unwrap_or_default();
         let jobs = if all { "all" } else { "mine" };
-        self.ask(false, None, |id| {
+        self.ask(Kind::Once, |id| {
             format!(r#"{{"cmd":"subscribe","id":{id}{since},"jobs":"{jobs}"}}"#)
         })
     }
@@ -223,16 +247,21 @@ impl Session {
     pub fn admin(&mut self, verb: &'static str, target: Option<&str>) -> u64 {
         let target =
             target.map(|name| format!(r#","target":{}"#, quoted(name))).unwrap_or_default();
-        self.ask(true, None, |id| format!(r#"{{"cmd":"{verb}","id":{id}{target}}}"#))
+        self.ask(Kind::Again, |id| format!(r#"{{"cmd":"{verb}","id":{id}{target}}}"#))
     }
 
     /// Reports what became of a job. It is sent until it is answered.
+    ///
+    /// Every job that was assigned must be reported once as over, also after it
+    /// was revoked, and not before its process is gone.
     pub fn report(&mut self, report: &JobReport) {
-        let lease = report.lease;
-        if report.state != ReportState::Started {
-            self.held.release(lease);
-        }
-        self.ask(true, Some(lease), |id| report.to_text(id));
+        let kind = if report.state == ReportState::Started {
+            Kind::Start(report.lease)
+        } else {
+            self.held.reported(report.lease);
+            Kind::End(report.lease)
+        };
+        self.ask(kind, |id| report.to_text(id));
     }
 
     /// Sends a command as it is written, to a bus of version 0.
@@ -254,7 +283,7 @@ impl Session {
     /// There is a connection. Whatever was on the last one is over.
     pub fn handle_connected(&mut self, now: Instant) {
         self.transmits.clear();
-        self.held.connection_lost();
+        self.held.connected(now);
         self.link = Link::Greeting { since: now };
         let Identity { role, name, slots } = &self.identity;
         let slots = if *slots > 0 { format!(r#","slots":{slots}"#) } else { String::new() };
@@ -340,19 +369,15 @@ impl Session {
         self.open.len()
     }
 
-    fn ask(
-        &mut self,
-        repeatable: bool,
-        lease: Option<LeaseId>,
-        text: impl FnOnce(u64) -> String,
-    ) -> u64 {
+    fn ask(&mut self, kind: Kind, text: impl FnOnce(u64) -> String) -> u64 {
         self.next_request += 1;
         let id = self.next_request;
         let text = text(id);
-        if self.is_up() {
+        let sent = self.is_up();
+        if sent {
             self.transmits.push_back(text.clone());
         }
-        self.open.insert(id, Open { text, repeatable, lease });
+        self.open.insert(id, Open { text, sent, kind });
         id
     }
 
@@ -367,7 +392,7 @@ impl Session {
         }
         self.events.push_back(SessionEvent::Welcomed { welcome, resumed });
         if !fresh {
-            self.send_again(first);
+            self.send_again();
         }
         if self.identity.slots > 0 {
             self.held.set_terms(welcome.lease);
@@ -376,24 +401,28 @@ impl Session {
     }
 
     /// The bus does not know this session: leases and what was reported under
-    /// them are void.
+    /// them are void, and jobs have other ids.
     fn begin_anew(&mut self) {
         for (lease, job) in self.held.take_all() {
             self.revoked(job, lease);
         }
-        self.open.retain(|_, open| open.lease.is_none());
+        self.open.retain(|_, open| open.kind.lease().is_none());
+        self.give_up(|open| open.kind == Kind::Cancel);
     }
 
     /// Sends what was asked for before there was this connection.
-    fn send_again(&mut self, first: bool) {
-        let mut lost = Vec::new();
-        for (id, open) in &self.open {
-            if first || open.repeatable {
-                self.transmits.push_back(open.text.clone());
-            } else {
-                lost.push(*id);
-            }
+    fn send_again(&mut self) {
+        self.give_up(|open| open.sent && open.kind == Kind::Once);
+        for open in self.open.values_mut() {
+            open.sent = true;
+            self.transmits.push_back(open.text.clone());
         }
+    }
+
+    /// Leaves what became of these requests open.
+    fn give_up(&mut self, which: impl Fn(&Open) -> bool) {
+        let lost = self.open.iter().filter(|(_, open)| which(open));
+        let lost: Vec<u64> = lost.map(|(request, _)| *request).collect();
         for request in lost {
             self.open.remove(&request);
             self.events.push_back(SessionEvent::Unknown { request });
@@ -408,8 +437,10 @@ impl Session {
                 SessionEvent::Accepted { request, job, dup }
             }
             Notice::Assign(it) => {
-                if !self.held.take(now, it.lease, it.job) {
-                    return;
+                match self.held.take(now, it.lease, it.job) {
+                    Taken::New => {}
+                    Taken::Known => return,
+                    Taken::TooLate => return self.give_back(it.job, it.lease),
                 }
                 SessionEvent::Assigned {
                     job: it.job,
@@ -428,7 +459,10 @@ impl Session {
             }
             Notice::Ok { re } => {
                 let Some(open) = re.and_then(|re| self.open.remove(&re)) else { return };
-                if open.lease.is_some() {
+                if let Kind::End(lease) = open.kind {
+                    self.held.settled(lease);
+                }
+                if open.kind.lease().is_some() {
                     return;
                 }
                 SessionEvent::Done { request: re.unwrap_or_default() }
@@ -444,10 +478,11 @@ impl Session {
 
     fn refused(&mut self, re: Option<u64>, code: i32, message: &str) {
         let open = re.and_then(|re| self.open.remove(&re));
-        match open.and_then(|open| open.lease) {
+        match open.and_then(|open| open.kind.lease()) {
             // A report under a lease that has ended: if its job still runs, it
             // must be ended.
             Some(lease) => {
+                self.held.settled(lease);
                 if let Some(job) = self.held.release(lease) {
                     self.revoked(job, lease);
                 }
@@ -465,6 +500,20 @@ impl Session {
         if self.held.contains(lease) {
             self.revoked(job, lease);
         }
+    }
+
+    /// Does not take a job: the bus may have given it to another by now.
+    fn give_back(&mut self, job: JobId, lease: LeaseId) {
+        self.report(&JobReport {
+            job,
+            lease,
+            state: ReportState::Cancelled,
+            exit: None,
+            by: None,
+            ran: Duration::ZERO,
+            reason: Some("its lease may have lapsed before it came".to_owned()),
+            output: None,
+        });
     }
 
     fn beat_answered(&mut self, revoked: &[LeaseId]) {

@@ -211,6 +211,9 @@ pub struct Snapshot<'a> {
     pub re: Option<&'a RawValue>,
     /// The last event that is contained in it.
     pub seq: u64,
+    /// The number of the first event that is still kept: `since` may be one
+    /// less.
+    pub oldest: u64,
     /// `accepting`, `paused` or `draining`.
     pub mode: &'static str,
     /// The schedulers.
