@@ -1,4 +1,5 @@
-//! The bus on real sockets: [`BusServer`] and [`BusClient`].
+//! The bus on real sockets: [`BusServer`], and its clients [`BusClient`] and
+//! [`SessionClient`].
 //!
 //! # How a connection is built, and why
 //!
@@ -48,7 +49,7 @@ mod writer;
 
 use std::time::Duration;
 
-pub use client::{BusClient, ClientConfig, ClientEvent, ClientStats, Payload, SendError};
+pub use client::{BusClient, ClientConfig, ClientEvent, ClientStats, Payload, SendError, SessionClient};
 pub use server::{BindError, BusConfig, BusEvent, BusHandle, BusServer, BusStats};
 pub use url::{BusUrl, UrlError};
 

@@ -1,0 +1,285 @@
+//! A conversation with a bus of version 1, for as long as a verb lasts.
+
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use futures_lite::FutureExt;
+use sched_core::bus::v1::Welcome;
+use sched_core::bus::{Identity, Role, Session, SessionEvent};
+use sched_runtime_smol::bus::{BusUrl, ClientConfig, ClientEvent, SendError, SessionClient};
+use smol::Timer;
+use thiserror::Error;
+
+/// How long a bus that is there may take to say which version it speaks: the
+/// two seconds of the protocol, and then some.
+const GREETING: Duration = Duration::from_secs(4);
+
+/// Snapshots of a full bus come near to a mebibyte.
+const MAX_FRAME: usize = 16 << 20;
+
+/// Why a verb could not do what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Failure {
+    /// Nobody answers.
+    #[error("no bus at {url}: {why}; start one with `bus`, or say where it is with --bus or SCHED_BUS")]
+    NoBus {
+        /// Where one was looked for.
+        url: String,
+        /// What the last try came to.
+        why: String,
+    },
+    /// The bus was there, and is no more.
+    #[error("the bus at {url} is gone ({why}); whether it has done what it was asked is not known")]
+    Gone {
+        /// Where it was.
+        url: String,
+        /// How it went.
+        why: String,
+    },
+    /// The bus is an old one.
+    #[error("this bus speaks version 0, which only passes jobs on: it has no queue to ask; use a `bus` of version 1")]
+    OldBus,
+    /// The bus said no.
+    #[error("the bus refuses: {0}")]
+    Refused(String),
+    /// The answer was lost, and it must not be asked again.
+    #[error("the connection broke before the answer came; whether it was done is not known")]
+    NotKnown,
+    /// The bus was started anew and has kept nothing.
+    #[error("the bus was started anew and has kept no jobs (`bus --data DIR` keeps them)")]
+    Forgotten,
+    /// The bus knows of no such job.
+    #[error("the bus knows no job {0}: there was none, or it has ended too long ago")]
+    NoJob(String),
+    /// Something that cannot be understood.
+    #[error("the bus said what cannot be understood: {0}")]
+    Nonsense(String),
+    /// This process cannot do its part.
+    #[error("{0}")]
+    Here(String),
+    /// The client has ended.
+    #[error("the connection was closed")]
+    Closed,
+}
+
+impl From<SendError> for Failure {
+    fn from(_: SendError) -> Self {
+        Self::Closed
+    }
+}
+
+/// How long a bus that is not there is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// So long, whenever it is gone.
+    Always(Duration),
+    /// So long at first; one that was there once, for ever.
+    AtFirst(Duration),
+    /// For ever.
+    Endless,
+}
+
+/// A client of a bus of version 1.
+#[derive(Debug)]
+pub struct Talk {
+    client: SessionClient,
+    link: Receiver<ClientEvent>,
+    url: BusUrl,
+    patience: Patience,
+    /// When we give up; `None`: the bus is there, or waited for.
+    until: Option<Instant>,
+    /// What the last try came to.
+    why: String,
+    welcome: Option<Welcome>,
+    up: bool,
+}
+
+enum Input {
+    Event(Option<SessionEvent>),
+    Link(ClientEvent),
+    Late,
+}
+
+impl Talk {
+    /// Begins one. It connects in the background.
+    #[must_use]
+    pub fn begin(url: BusUrl, patience: Patience, role: &'static str) -> Self {
+        let mut config = ClientConfig::new(url.clone(), Role::Producer);
+        config.max_frame = MAX_FRAME;
+        config.longest_wait = Duration::from_secs(1);
+        let name = format!("{role}-{}", std::process::id());
+        let identity = Identity { role, name, slots: 0 };
+        let client = SessionClient::open(config, identity);
+        let link = client.link_events();
+        let mut talk = Self {
+            client,
+            link,
+            url,
+            patience,
+            until: None,
+            why: "it did not answer in time".to_owned(),
+            welcome: None,
+            up: false,
+        };
+        talk.bus_is_away();
+        talk
+    }
+
+    /// Begins one, and waits until the bus has said that it speaks version 1.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or speaks version 0.
+    pub async fn open(
+        url: BusUrl,
+        patience: Patience,
+        role: &'static str,
+    ) -> Result<Self, Failure> {
+        let mut talk = Self::begin(url, patience, role);
+        loop {
+            if matches!(talk.next().await?, SessionEvent::Welcomed { .. }) {
+                return Ok(talk);
+            }
+        }
+    }
+
+    /// What the bus says next.
+    ///
+    /// # Errors
+    ///
+    /// It is not there any more, or speaks version 0.
+    pub async fn next(&mut self) -> Result<SessionEvent, Failure> {
+        loop {
+            match self.input().await {
+                Input::Late => return Err(self.no_bus()),
+                Input::Link(event) => self.link_changed(event),
+                Input::Event(None) => return Err(Failure::Closed),
+                Input::Event(Some(SessionEvent::OldBus)) => return Err(Failure::OldBus),
+                Input::Event(Some(SessionEvent::Nonsense(why))) => {
+                    return Err(Failure::Nonsense(why));
+                }
+                Input::Event(Some(event)) => {
+                    if let SessionEvent::Welcomed { welcome, .. } = &event {
+                        self.welcome = Some(*welcome);
+                        self.up = true;
+                        self.until = None;
+                    }
+                    return Ok(event);
+                }
+            }
+        }
+    }
+
+    /// Asks for something, which is sent as soon as there is a connection.
+    ///
+    /// # Errors
+    ///
+    /// The client has ended.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Session) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        Ok(self.client.call(move |session, _| what(session)).await?)
+    }
+
+    /// Asks for something that is answered with no more than that it was done,
+    /// and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// It was refused, or nobody can know.
+    pub async fn done(
+        &mut self,
+        what: impl FnOnce(&mut Session) -> u64 + Send + 'static,
+    ) -> Result<(), Failure> {
+        let asked = self.ask(what).await?;
+        loop {
+            match self.next().await? {
+                SessionEvent::Done { request } if request == asked => return Ok(()),
+                SessionEvent::Unknown { request } if request == asked => {
+                    return Err(Failure::NotKnown);
+                }
+                SessionEvent::Refused { request, message, .. } if request == Some(asked) => {
+                    return Err(Failure::Refused(message));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The terms of the bus as it was greeted last.
+    #[must_use]
+    pub const fn welcome(&self) -> Option<Welcome> {
+        self.welcome
+    }
+
+    /// Whether there is a connection to a bus of version 1.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Ends it in order.
+    pub async fn end(self) {
+        self.client.close().await;
+    }
+
+    async fn input(&self) -> Input {
+        let event = async { Input::Event(self.client.next_event().await) };
+        let link = async {
+            match self.link.recv().await {
+                Ok(event) => Input::Link(event),
+                Err(_) => futures_lite::future::pending().await,
+            }
+        };
+        let late = async {
+            match self.until {
+                Some(until) => Timer::at(until).await,
+                None => futures_lite::future::pending().await,
+            };
+            Input::Late
+        };
+        // The link first: what was said on a connection comes after its news.
+        link.or(event).or(late).await
+    }
+
+    fn link_changed(&mut self, event: ClientEvent) {
+        match event {
+            ClientEvent::Connecting => self.bus_is_away(),
+            ClientEvent::Waiting { why, .. } => {
+                self.why = why;
+                self.bus_is_away();
+            }
+            // What was welcomed already needs no time for a greeting.
+            ClientEvent::Connected if !self.up => {
+                "it did not say which version it speaks".clone_into(&mut self.why);
+                if let Some(until) = &mut self.until {
+                    *until = (*until).max(Instant::now() + GREETING);
+                }
+            }
+            ClientEvent::Connected => {}
+            ClientEvent::Lost { why, .. } => {
+                self.why = why;
+                self.bus_is_away();
+            }
+        }
+    }
+
+    fn bus_is_away(&mut self) {
+        self.up = false;
+        let wait = match self.patience {
+            Patience::Always(wait) => Some(wait),
+            Patience::AtFirst(wait) => self.welcome.is_none().then_some(wait),
+            Patience::Endless => None,
+        };
+        self.until = self.until.or_else(|| wait.map(|wait| Instant::now() + wait));
+    }
+
+    fn no_bus(&self) -> Failure {
+        let (url, why) = (self.url.to_string(), self.why.clone());
+        match self.welcome {
+            None => Failure::NoBus { url, why },
+            Some(_) => Failure::Gone { url, why },
+        }
+    }
+}
