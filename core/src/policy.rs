@@ -45,10 +45,15 @@ pub struct Policy {
     pub retry: Backoff,
     /// What happens when the machine has no room for one more process.
     pub on_exhausted: OnExhausted,
-    /// How many jobs may wait for a slot. A submission above it is refused
-    /// and handed back. Victims and retries come back regardless: they were
-    /// accepted once, and there are never more of them than slots. With 0
-    /// a job is accepted only if it starts at once, by eviction or without.
+    /// How many jobs may be without a slot, waiting for one or for their next
+    /// attempt. A submission that would have to wait above it is refused and
+    /// handed back; with 0 a job is accepted only if it starts at once, by
+    /// eviction or without.
+    ///
+    /// Victims and retries come back regardless, because they were accepted
+    /// once. So that they cannot pile up without end either, every submission
+    /// is refused while as many jobs as this and the slots together have none:
+    /// there are never more than this and twice the slots.
     pub max_pending: usize,
     /// Seeds the jitter of the back-offs.
     pub jitter_seed: u64,

@@ -88,10 +88,6 @@ impl Queue {
         self.next.len()
     }
 
-    pub(crate) fn unreserved_len(&self) -> usize {
-        self.unreserved.len()
-    }
-
     pub(crate) fn reserved_len(&self) -> usize {
         self.reserved.len()
     }
@@ -218,7 +214,7 @@ mod tests {
         add(&mut queue, 5, 4, 0, None);
         assert!(!queue.is_reserved(5), "equal priority comes after");
         queue.unreserve_all();
-        assert_eq!((queue.reserved_len(), queue.unreserved_len(), queue.len()), (0, 5, 5));
+        assert_eq!((queue.reserved_len(), queue.len()), (0, 5));
     }
 
     #[test]

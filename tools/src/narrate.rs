@@ -157,11 +157,11 @@ impl fmt::Display for InWords<'_> {
         if stats.refused > 0 {
             writeln!(f, "  {:<14} {}", "refused", stats.refused)?;
         }
-        writeln!(f, "  {:<14} {}", "evictions", stats.evictions)?;
+        write!(f, "  {:<14} {}", "evictions", stats.evictions)?;
         let capacity = elapsed.as_secs_f64() * (*slots as f64);
         for (name, time) in [("useful time", stats.useful), ("wasted time", stats.wasted)] {
             let share = 100.0 * time.as_secs_f64() / capacity.max(f64::MIN_POSITIVE);
-            writeln!(f, "  {name:<14} {} ({share:.1} % of the slots)", secs(time))?;
+            write!(f, "\n  {name:<14} {} ({share:.1} % of the slots)", secs(time))?;
         }
         Ok(())
     }

@@ -1,94 +1,14 @@
 //! The programs `bus` and `producer`, end to end.
 
-#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+mod support;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::Command;
 
 use sched_core::bus::{Role, TestJob};
 use sched_runtime_smol::bus::{BusClient, ClientConfig};
-
-const BUS: &str = env!("CARGO_BIN_EXE_bus");
-const PRODUCER: &str = env!("CARGO_BIN_EXE_producer");
-
-/// A program that runs, and is killed when the test ends.
-struct Program {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: BufReader<ChildStderr>,
-}
-
-impl Program {
-    fn start(program: &str, arguments: &[&str]) -> Self {
-        Self::spawn(Command::new(program).args(arguments))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let command = command.env_remove("RUST_LOG").stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stdout, stderr }
-    }
-
-    /// A bus on a free port, and the URL of it.
-    fn bus() -> (Self, String) {
-        let mut bus = Self::start(BUS, &["--listen", "127.0.0.1:0"]);
-        let url = bus.url();
-        (bus, url)
-    }
-
-    fn url(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        format!("ws://{}", line.trim_end())
-    }
-
-    /// Waits for a line of the log that contains `text`.
-    fn logs(&mut self, text: &str) -> String {
-        let mut before = String::new();
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "no {text:?} in {before}");
-            if line.contains(text) {
-                return line;
-            }
-            before.push_str(&line);
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    fn status(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-
-    /// Everything that is left of stdout; ends when the program does.
-    fn rest(&mut self) -> String {
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
-        rest
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-fn output(program: &str, arguments: &[&str]) -> Output {
-    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use support::{BUS, PRODUCER, Program, output, text};
 
 #[test]
 fn help_and_version_are_printed_and_succeed() {

@@ -32,6 +32,9 @@ impl<C> SchedulerBin<C> {
             Mode::Stopping | Mode::Stopped => return Err(refuse(job, Refusal::Stopped)),
             Mode::Accepting | Mode::Paused => {}
         }
+        if self.without_slot() >= self.policy.max_pending.saturating_add(self.slots()) {
+            return Err(refuse(job, Refusal::Full));
+        }
         let told_before = self.events.len();
         let id = JobId::new(self.index, self.last_job + 1);
         let priority = job.priority;
@@ -67,7 +70,11 @@ impl<C> SchedulerBin<C> {
         let waits = self.jobs.get(handle).is_some_and(Record::is_pending);
         waits
             && !self.queue.is_reserved(handle)
-            && self.queue.unreserved_len() > self.policy.max_pending
+            && self.without_slot() - self.queue.reserved_len() > self.policy.max_pending
+    }
+
+    fn without_slot(&self) -> usize {
+        self.queue.len() + self.backing_off
     }
 
     /// Fills what is free, then evicts for who may evict.

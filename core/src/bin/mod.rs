@@ -213,8 +213,7 @@ impl<C> SchedulerBin<C> {
     /// There will be no process for this run.
     pub fn handle_spawn_failed(&mut self, now: Instant, run: RunId, why: SpawnFailure) {
         let now = self.begin(now);
-        let vacated = self.run_not_started(now, run, why);
-        self.finish_vacated(now, vacated);
+        self.spawn_failed_at(now, run, why);
     }
 
     /// The process of this run was reaped.
@@ -275,7 +274,7 @@ impl<C> SchedulerBin<C> {
                 }
             };
             if let Some((run, why)) = refused {
-                self.handle_spawn_failed(now, run, why);
+                self.spawn_failed_at(now, run, why);
             }
         }
     }
@@ -378,6 +377,13 @@ impl<C> SchedulerBin<C> {
             self.stats.events_dropped += 1;
         }
         self.now
+    }
+
+    /// Leaves the backlog of events alone: within a dispatch nobody can drain it.
+    fn spawn_failed_at(&mut self, now: Instant, run: RunId, why: SpawnFailure) {
+        self.now = self.now.max(now);
+        let vacated = self.run_not_started(self.now, run, why);
+        self.finish_vacated(self.now, vacated);
     }
 
     /// What every input ends with.

@@ -15,7 +15,7 @@ use smol::lock::OnceCell;
 
 use self::driver::{Driver, Request};
 pub use self::subscription::{Notice, Subscription};
-use crate::process::{CapturedOutput, Command, SmolSpawner, SpawnerError};
+use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpawnerError};
 
 /// How many requests may wait for the scheduler before callers wait as well.
 const REQUESTS: usize = 256;
@@ -114,9 +114,11 @@ impl Scheduler {
     ///
     /// This machine cannot run so many processes at once; the error says why.
     pub fn start(slots: NonZeroUsize, policy: Policy) -> Result<Self, SpawnerError> {
+        // The machine is asked before the slots are laid out in memory.
+        let spawner = SmolSpawner::new(slots)?;
         let mut manager = SchedulerManager::new();
         manager.add_bin(slots, policy);
-        Self::start_manager(manager)
+        Ok(Self::drive(manager, spawner))
     }
 
     /// Starts a scheduler with bins of one's own making.
@@ -127,7 +129,13 @@ impl Scheduler {
     pub fn start_manager(manager: SchedulerManager<Command>) -> Result<Self, SpawnerError> {
         let slots = manager.bins().map(|bin| bin.slots()).sum();
         let runs = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
-        let (spawner, reports) = SmolSpawner::new(runs)?;
+        Ok(Self::drive(manager, SmolSpawner::new(runs)?))
+    }
+
+    fn drive(
+        manager: SchedulerManager<Command>,
+        (spawner, reports): (SmolSpawner, Receiver<Report>),
+    ) -> Self {
         let (requests, inbox) = async_channel::bounded(REQUESTS);
         let (alive, ended) = async_channel::bounded(1);
         let shared = Arc::new(Shared { summary: OnceLock::new(), ended });
@@ -142,7 +150,7 @@ impl Scheduler {
             }
         })
         .detach();
-        Ok(Self { requests, shared })
+        Self { requests, shared }
     }
 
     /// Submits a job. It starts at once, by eviction or without, or waits.

@@ -80,7 +80,7 @@ fn play(demo: &Demo) -> ExitCode {
     match smol::block_on(demo::run(plan)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("sched: {why}");
+            tracing::error!("{why}");
             ExitCode::FAILURE
         }
     }

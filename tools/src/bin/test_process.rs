@@ -7,7 +7,7 @@ use std::time::Duration;
 use argh::FromArgs;
 use smol::Timer;
 use smol::future::or;
-use tools::cli::{AboveZero, Shutdown, Versioned, arguments, log_to_stderr};
+use tools::cli::{AboveZero, Shutdown, Versioned, arguments, log_to_stderr, print_line};
 use tools::scenes::{ALL, Misbehaviour, Scene, Stage};
 
 /// Shows and tests the process wrapper, scene by scene. Needs no bus. The exit
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let mut args: Args = arguments("test_process");
     log_to_stderr("warn");
     if args.list {
-        ALL.iter().for_each(|scene| println!("{:<12}{}", scene.name, scene.about));
+        ALL.iter().for_each(|scene| print_line(format_args!("{:<12}{}", scene.name, scene.about)));
         return ExitCode::SUCCESS;
     }
     if args.scenes.is_empty() {
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(why) => {
-            eprintln!("test_process: {why}");
+            tracing::error!("{why}");
             ExitCode::FAILURE
         }
     }
@@ -60,21 +60,21 @@ async fn play(scenes: &[Scene], long: Duration) -> io::Result<usize> {
     let shutdown = Shutdown::on_signals()?;
     let mut wrong = 0;
     for scene in scenes {
-        println!("{}: {}", scene.name, scene.about);
+        print_line(format_args!("{}: {}", scene.name, scene.about));
         let stage = Stage::new(long);
         let result = shutdown.or_done(within(long, scene.play(&stage))).await;
         // What was dropped half-way is being killed.
         stage.clear().await;
         match result {
-            Some(Ok(())) => println!("{}: well", scene.name),
+            Some(Ok(())) => print_line(format_args!("{}: well", scene.name)),
             Some(Err(why)) => {
                 wrong += 1;
-                println!("{}: MISBEHAVES: {why}", scene.name);
+                print_line(format_args!("{}: MISBEHAVES: {why}", scene.name));
             }
             None => return Err(io::Error::other("interrupted")),
         }
     }
-    println!("{} of {} scenes went well", scenes.len() - wrong, scenes.len());
+    print_line(format_args!("{} of {} scenes went well", scenes.len() - wrong, scenes.len()));
     Ok(wrong)
 }
 

@@ -109,7 +109,7 @@ fn conclude(report: &Report) {
         warn!("{} payloads were refused because they are no test jobs", report.unusable);
     }
     match &report.summary {
-        Some(summary) => print!("{}", InWords(summary)),
+        Some(summary) => cli::print_line(InWords(summary)),
         None => error!("the scheduler went away; there is no summary"),
     }
 }

@@ -48,7 +48,8 @@ pub fn print_line(line: impl fmt::Display) {
 /// Says why the arguments make no sense, and ends the process with exit status 2.
 pub fn refuse(program: &str, why: &str) -> ! {
     let mut stderr = io::stderr().lock();
-    let help = format_args!("Run {program} --help for the options.");
-    let _nobody_listens = writeln!(stderr, "{program}: {}\n{help}", why.trim());
+    let why = why.trim();
+    let _nobody_listens =
+        writeln!(stderr, "{program}: {why}\nRun {program} --help for the options.");
     exit(BAD_ARGUMENTS)
 }

@@ -18,7 +18,7 @@ use smol::Timer;
 
 pub use self::picture::Picture;
 use self::screen::Screen;
-use crate::cli::Shutdown;
+use crate::cli::{Shutdown, print_line};
 use crate::narrate::{InWords, Loudness};
 use crate::worker::{Terms, Worker, tell_story};
 use crate::workload::Workload;
@@ -51,13 +51,11 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let url: BusUrl = format!("ws://{}/", server.local_addr()).parse()?;
     let bus = server.handle();
     let serving = smol::spawn(server.run());
-    println!(
-        "bus at {}, seed {}: a job every {:?} or so, for {:?}",
-        url.as_str(),
-        plan.seed,
-        plan.period,
-        plan.length
-    );
+    let Plan { seed, period, length, .. } = &plan;
+    let address = url.as_str();
+    print_line(format_args!(
+        "bus at {address}, seed {seed}: a job every {period:?} or so, for {length:?}"
+    ));
 
     let policy = Policy { aging: None, grace: Duration::from_secs(2), ..Policy::durable() };
     let terms = Terms { slots: plan.slots, time_limit: Duration::from_secs(30), policy };
@@ -78,7 +76,7 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     bus.shutdown();
     serving.await;
     if let Some(summary) = &report.summary {
-        print!("{}", InWords(summary));
+        print_line(InWords(summary));
     }
     Ok(())
 }
@@ -124,7 +122,7 @@ async fn watch(scheduler: Scheduler, slots: usize) {
         drop(scheduler);
         tell_story(story, slots, |loudness, line| {
             if loudness != Loudness::Detail {
-                println!("{line}");
+                print_line(line);
             }
         })
         .await;
