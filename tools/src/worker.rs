@@ -1,15 +1,15 @@
-//! The sample scheduler: takes test jobs from a bus, and runs a process that
-//! sleeps for each.
+//! The sample scheduler: takes jobs from a bus, and runs a process for each.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use futures_lite::FutureExt;
-use sched_core::bus::{Role, TestJob};
-use sched_core::{JobSpec, Policy};
-use sched_runtime_smol::bus::{BusClient, BusUrl, ClientConfig};
+use sched_core::bus::TestJob;
+use sched_core::{Policy, Priority};
+use sched_runtime_smol::bus::{Agent, AgentConfig, AgentCounts, AgentError, BusUrl, Wanted};
 use sched_runtime_smol::scheduler::{Notice, Subscription, Summary};
-use sched_runtime_smol::{Command, Scheduler, SpawnerError};
+use sched_runtime_smol::{Command, Output, Scheduler};
+use serde::Deserialize;
 use tracing::{debug, info, warn};
 
 use crate::narrate::{Loudness, Narrator};
@@ -17,35 +17,30 @@ use crate::narrate::{Loudness, Narrator};
 /// How a [`Worker`] runs jobs.
 #[derive(Clone, Debug)]
 pub struct Terms {
+    /// What people call it.
+    pub name: String,
     /// How many jobs run at once.
     pub slots: NonZeroUsize,
-    /// How long a job may run.
-    pub time_limit: Duration,
-    /// The rules of its scheduler.
+    /// How long a job may run that says nothing about it itself.
+    pub time_limit: Option<Duration>,
+    /// The rules of its scheduler; see [`AgentConfig::policy`].
     pub policy: Policy,
+    /// The programs that it runs for others. Test jobs, which only sleep, it
+    /// always runs.
+    pub allow: Vec<String>,
 }
 
 /// A scheduler that serves a bus.
 #[derive(Debug)]
-pub struct Worker {
-    scheduler: Scheduler,
-    client: BusClient,
-    time_limit: Duration,
-    /// Payloads that are no test job.
-    unusable: u64,
-    /// Jobs that were not accepted.
-    refused: u64,
-}
+pub struct Worker(Agent);
 
 /// What a worker has done when it has ended.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What its scheduler has done; `None`: it went away.
     pub summary: Option<Summary>,
-    /// Payloads that were no test job.
-    pub unusable: u64,
-    /// Payloads that had come in, and that nobody looked at any more.
-    pub unread: u64,
+    /// What it was offered.
+    pub counts: AgentCounts,
 }
 
 impl Worker {
@@ -54,57 +49,72 @@ impl Worker {
     /// # Errors
     ///
     /// This machine cannot run so many processes at once.
-    pub fn start(bus: BusUrl, terms: Terms) -> Result<Self, SpawnerError> {
-        let scheduler = Scheduler::start(terms.slots, terms.policy)?;
-        let client = BusClient::open(ClientConfig::new(bus, Role::Scheduler));
-        Ok(Self { scheduler, client, time_limit: terms.time_limit, unusable: 0, refused: 0 })
+    pub async fn start(bus: BusUrl, terms: Terms) -> Result<Self, AgentError> {
+        let Terms { name, slots, time_limit, policy, allow } = terms;
+        let config = AgentConfig { bus, name, slots, policy };
+        let translate = move |payload: &str| wanted(payload, &allow, time_limit);
+        Ok(Self(Agent::start(config, Box::new(translate)).await?))
     }
 
     /// Its scheduler, to look at.
     #[must_use]
     pub const fn scheduler(&self) -> &Scheduler {
-        &self.scheduler
+        self.0.scheduler()
     }
 
     /// Takes jobs, for as long as it is polled.
     pub async fn serve(&mut self) {
-        while let Some(payload) = self.client.next_payload().await {
-            match TestJob::from_payload(&payload) {
-                Ok(job) => self.take(&job).await,
-                Err(why) => {
-                    self.unusable += 1;
-                    warn!("payload refused: {why}: {}", excerpt(&payload));
-                }
-            }
-        }
+        self.0.serve().await;
     }
 
     /// Takes no more jobs and ends those that are there, each with its grace
     /// period, which ends when `hurry` does.
     pub async fn end(self, hurry: impl Future<Output = ()>) -> Report {
-        let Self { scheduler, client, unusable, .. } = self;
-        let taken = unusable + self.refused;
-        let patient = scheduler.stop();
-        let hurried = async {
-            hurry.await;
-            scheduler.kill().await
-        };
-        let summary = patient.or(hurried).await;
-        let taken = taken + summary.as_ref().map_or(0, |summary| summary.stats.accepted);
-        let unread = client.close().await.received.saturating_sub(taken);
-        Report { summary, unusable, unread }
+        let (summary, counts) = self.0.end(hurry).await;
+        Report { summary, counts }
     }
+}
 
-    async fn take(&mut self, job: &TestJob) {
-        let seconds = job.runtime.as_secs_f64();
-        debug!("job from the bus: priority {}, runtime {seconds} s", job.priority);
-        let command = Command::new("sleep").arg(seconds.to_string());
-        let spec = JobSpec::new(job.priority, command).time_limit(self.time_limit);
-        if let Err(why) = self.scheduler.submit(spec).await {
-            self.refused += 1;
-            warn!("job refused (priority {}, runtime {seconds} s): {why}", job.priority);
-        }
+/// A payload that names a program.
+#[derive(Deserialize)]
+struct ProgramJob {
+    priority: i32,
+    command: Vec<String>,
+    #[serde(default)]
+    cwd: Option<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+}
+
+/// What a payload asks for, or why it is not run here.
+fn wanted(payload: &str, allow: &[String], limit: Option<Duration>) -> Result<Wanted, String> {
+    if let Ok(job) = serde_json::from_str::<ProgramJob>(payload) {
+        return program(job, allow, limit);
     }
+    let job = TestJob::from_payload(payload).map_err(|why| why.to_string())?;
+    let command = Command::new("sleep").arg(job.runtime.as_secs_f64().to_string());
+    Ok(Wanted { priority: job.priority, command, time_limit: limit })
+}
+
+fn program(job: ProgramJob, allow: &[String], limit: Option<Duration>) -> Result<Wanted, String> {
+    let ProgramJob { priority, command, cwd, env } = job;
+    let Some((program, arguments)) = command.split_first() else {
+        return Err("its \"command\" is empty".into());
+    };
+    if !allow.contains(program) {
+        return Err(format!("this scheduler is not allowed to run {program:?}"));
+    }
+    if priority < 0 {
+        return Err(format!("\"priority\" is {priority}, and must not be negative"));
+    }
+    let mut command = Command::new(program).args(arguments).output(Output::CAPTURE);
+    if let Some(folder) = cwd {
+        command = command.cwd(folder);
+    }
+    for (name, value) in env {
+        command = command.env(name, value);
+    }
+    Ok(Wanted { priority: Priority::new(priority), command, time_limit: limit })
 }
 
 /// Tells the story of a scheduler, a line at a time, until it has ended.
@@ -133,11 +143,28 @@ pub fn log_line(loudness: Loudness, line: &str) {
     }
 }
 
-/// The beginning of a payload, for a message.
-fn excerpt(payload: &str) -> String {
-    const SHOWN: usize = 80;
-    match payload.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}…", &payload[..end]),
-        None => format!("{payload:?}"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_runs_only_if_it_is_allowed() {
+        let payload = r#"{"priority":3,"command":["echo","a b"],"cwd":"/","env":{"X":"1"}}"#;
+        let refused = wanted(payload, &["true".into()], None).unwrap_err();
+        assert!(refused.contains("not allowed to run \"echo\""), "{refused}");
+        let wanted = wanted(payload, &["echo".into()], None).unwrap();
+        let expected =
+            Command::new("echo").arg("a b").cwd("/").env("X", "1").output(Output::CAPTURE);
+        assert_eq!((wanted.priority.number(), wanted.command), (3, expected));
+    }
+
+    #[test]
+    fn a_test_job_sleeps_and_rubbish_is_named() {
+        let limit = Some(Duration::from_secs(10));
+        let job = wanted(r#"{"priority":3,"runtime":1.5}"#, &[], limit).unwrap();
+        assert_eq!((job.command, job.time_limit), (Command::new("sleep").arg("1.5"), limit));
+        for payload in ["null", "{}", r#"{"priority":1,"command":[]}"#] {
+            assert!(wanted(payload, &["".into()], None).is_err(), "{payload}");
+        }
     }
 }

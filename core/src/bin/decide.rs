@@ -143,7 +143,9 @@ impl<C> SchedulerBin<C> {
             id,
             job: record.id,
             attempt: record.attempt,
-            level: level(record.spec.priority, now - record.submitted, self.policy.aging),
+            level: record.spec.level.unwrap_or_else(|| {
+                level(record.spec.priority, now - record.submitted, self.policy.aging)
+            }),
             shielded: record.is_shielded(&self.policy),
             time_limit: record.spec.time_limit,
             grace: self.policy.grace,

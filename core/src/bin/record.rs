@@ -57,7 +57,7 @@ impl<C> Record<C> {
     }
 
     pub(super) fn is_shielded(&self, policy: &Policy) -> bool {
-        policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
+        self.spec.shielded || policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
     }
 
     pub(super) fn place(&self, policy: &Policy) -> (QueueKey, PriorityKey) {

@@ -197,6 +197,18 @@ fn after_enough_evictions_a_job_is_shielded() {
 }
 
 #[test]
+fn a_job_may_come_with_a_level_and_a_shield_of_its_own() {
+    let mut scene = Scene::new(2, Policy::seed());
+    let job = |priority, name| JobSpec::new(Priority::new(priority), name);
+    scene.submit_job(job(9, "waited long").level(1)).unwrap();
+    scene.submit_job(job(9, "shielded").shielded(true)).unwrap();
+    scene.submit("urgent", 1);
+    assert_eq!(scene.calls(), ["start waited long", "start shielded"]);
+    scene.submit("more urgent", 0);
+    assert_eq!(scene.calls(), ["term waited long"]);
+}
+
+#[test]
 fn f2_a_burst_of_rising_urgency_keeps_one_process_a_slot() {
     let mut scene = Scene::new(1, Policy::seed());
     let names = ["j9", "j8", "j7", "j6", "j5"];

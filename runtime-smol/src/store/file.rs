@@ -118,9 +118,7 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
     let lock = options.map_err(|source| StoreError::Unusable { path: path.clone(), source })?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(StoreError::InUse { path: directory.to_owned() })
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse { path: directory.to_owned() }),
         Err(error) => Err(StoreError::Unusable { path, source: error.into() }),
     }
 }

@@ -54,6 +54,14 @@ struct Arguments {
     #[argh(option, arg_name = "POLICY", default = "Policy::seed()", from_str_fn(policy))]
     policy: Policy,
 
+    /// what people call this scheduler (default: test_scheduler)
+    #[argh(option, arg_name = "NAME", default = "String::from(\"test_scheduler\")")]
+    name: String,
+
+    /// a program that this scheduler runs for others; may be given several times
+    #[argh(option, arg_name = "PROGRAM")]
+    allow: Vec<String>,
+
     /// print the version
     #[argh(switch)]
     version: bool,
@@ -81,8 +89,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::with_children()?;
     let terms = terms(&arguments);
     let slots = terms.slots.get();
-    info!("{slots} slots, a time limit of {:?} a job", terms.time_limit);
-    let mut worker = Worker::start(arguments.bus, terms)?;
+    info!("{slots} slots, a time limit of {:?} a job", arguments.timeout.0);
+    let mut worker = Worker::start(arguments.bus, terms).await?;
     let story = worker.scheduler().subscribe().await?;
     let log = smol::spawn(tell_story(story, slots, log_line));
     shutdown.or_done(worker.serve()).await;
@@ -98,15 +106,19 @@ fn terms(arguments: &Arguments) -> Terms {
     policy.on_evict = arguments.on_evict.unwrap_or(policy.on_evict);
     policy.grace = arguments.grace.map_or(policy.grace, |Seconds(grace)| grace);
     let slots = NonZeroUsize::new(arguments.size.0 as usize).unwrap_or(NonZeroUsize::MIN);
-    Terms { slots, time_limit: arguments.timeout.0, policy }
+    Terms {
+        name: arguments.name.clone(),
+        slots,
+        time_limit: Some(arguments.timeout.0),
+        policy,
+        allow: arguments.allow.clone(),
+    }
 }
 
 fn conclude(report: &Report) {
-    if report.unread > 0 {
-        warn!("{} jobs had come in and were not looked at any more", report.unread);
-    }
-    if report.unusable > 0 {
-        warn!("{} payloads were refused because they are no test jobs", report.unusable);
+    if report.counts.declined > 0 {
+        let declined = report.counts.declined;
+        warn!("{declined} payloads were refused because they are no jobs for this scheduler");
     }
     match &report.summary {
         Some(summary) => cli::print_line(InWords(summary)),

@@ -58,8 +58,14 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     ));
 
     let policy = Policy { aging: None, grace: Duration::from_secs(2), ..Policy::durable() };
-    let terms = Terms { slots: plan.slots, time_limit: Duration::from_secs(30), policy };
-    let mut worker = Worker::start(url.clone(), terms)?;
+    let terms = Terms {
+        name: "demo".into(),
+        slots: plan.slots,
+        time_limit: Some(Duration::from_secs(30)),
+        policy,
+        allow: Vec::new(),
+    };
+    let mut worker = Worker::start(url.clone(), terms).await?;
     let scheduler = worker.scheduler().clone();
     let watching = smol::spawn(watch(scheduler.clone(), plan.slots.get()));
 

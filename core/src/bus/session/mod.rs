@@ -363,6 +363,12 @@ impl Session {
         matches!(self.link, Link::Old)
     }
 
+    /// How many jobs it runs at once; 0 for one that is no scheduler.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.identity.slots
+    }
+
     /// How many requests have not been answered.
     #[must_use]
     pub fn unanswered(&self) -> usize {
