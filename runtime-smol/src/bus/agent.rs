@@ -169,9 +169,11 @@ impl Agent {
         let mut ending = Box::pin(ending);
         let summary = loop {
             let ended = async { Err(ending.as_mut().await) };
-            match async { Ok(self.wake().await) }.or(ended).await {
-                Ok(wake) => self.handle_late(wake).await,
+            match ended.or(async { Ok(self.wake().await) }).await {
                 Err(summary) => break summary,
+                // Nothing more will be told.
+                Ok(Wake::Story(None) | Wake::Heard(None)) => break ending.await,
+                Ok(wake) => self.handle_late(wake).await,
             }
         };
         while let Some(Some(notice)) = poll_once(self.story.next()).await {

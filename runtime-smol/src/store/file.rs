@@ -1,5 +1,7 @@
 //! The records in a file of redb.
 
+#![expect(clippy::result_large_err, reason = "the type is redb's, and a call is a disk's work")]
+
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -17,7 +17,7 @@
 //! | 126 | its program could not be started |
 //! | 127 | its program was not found |
 //! | 128+N | its program was ended by signal N |
-//! | 130, 143 | `sched` itself was interrupted or terminated; the job goes on |
+//! | 130 | `sched` itself was interrupted or terminated; the job goes on |
 //! | 1 | of several jobs that were waited for, not all finished |
 //! | 2 | the arguments make no sense |
 //!
@@ -41,15 +41,18 @@ mod wait;
 mod watch;
 mod words;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use argh::FromArgs;
 
 pub use self::snapshot::{PendingJob, RunningJob, SchedulerLine, Snapshot, Totals};
 pub use self::status::{Ended, Status};
-pub use self::talk::{Failure, Patience, Talk};
+pub use self::submit::random_key;
+pub use self::talk::{Failure, Heard, Patience, Talk};
 pub use self::watch::{Seen, Since, Watch};
-pub use self::words::{details, span};
+pub use self::words::{details, sentence, span};
 
 /// What `sched` can do.
 #[derive(FromArgs, Debug)]
@@ -97,9 +100,15 @@ impl Verb {
             Self::Demo(verb) => return verb.run(),
         };
         let status = done.unwrap_or_else(|why| {
-            eprintln!("sched: {why}");
+            note(format_args!("{why}"));
             Status::OURSELVES
         });
         status.into()
     }
+}
+
+/// Says something to people, on stderr. Whoever does not listen is none of our
+/// concern.
+fn note(what: impl fmt::Display) {
+    let _nobody_listens = writeln!(io::stderr().lock(), "sched: {what}");
 }

@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn where_a_job_is_can_be_told() {
         let mut snapshot = Snapshot::parse(TEXT).unwrap();
-        let alive = |snapshot: &Snapshot| ["j1", "j2", "j3", "j4"].map(|job| snapshot.is_alive(job));
+        let alive =
+            |snapshot: &Snapshot| ["j1", "j2", "j3", "j4"].map(|job| snapshot.is_alive(job));
         assert_eq!(alive(&snapshot), [Some(false), Some(true), Some(true), Some(false)]);
         assert!(snapshot.ending_of("j1").unwrap().get().contains("finished"));
         assert!(snapshot.ending_of("j2").is_none());

@@ -63,10 +63,10 @@ impl Status {
     }
 }
 
-/// Whether a program is not there: only the system's own words tell.
+/// Whether a program is not there: the reason alone tells, in words.
 fn is_missing(change: &HeardChange<'_>) -> bool {
     let reason = change.reason.as_deref().unwrap_or_default();
-    reason.contains("No such file") || reason.contains("not found")
+    ["No such file", "not found", "not in PATH"].iter().any(|words| reason.contains(words))
 }
 
 impl From<Status> for ExitCode {
@@ -125,6 +125,7 @@ mod tests {
             (r#""timed_out","signal":15"#, 124),
             (r#""spawn_failed","reason":"exec: Permission denied""#, 126),
             (r#""spawn_failed","reason":"exec: No such file or directory""#, 127),
+            (r#""spawn_failed","reason":"program \"x\" is not in PATH""#, 127),
         ] {
             let json = format!(r#"{{"state":{state},"final":true}}"#);
             assert_eq!(status(&json), Some(expected), "{state}");

@@ -68,7 +68,11 @@ impl Table {
     fn widths(&self) -> Vec<usize> {
         let columns = self.rows.first().map_or(0, Vec::len);
         let widest = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
         };
         (0..columns).map(|column| widest(column).unwrap_or(0)).collect()
     }
@@ -129,9 +133,8 @@ mod tests {
         table.row(["j1234".into(), "3".into(), String::new()]);
         let expected = [
             "JOB    PRIO  WHY",
-            "j1       10  no slot is free,",
-            "             and it outranks",
-            "             none",
+            "j1       10  no slot is free, and",
+            "             it outranks none",
             "j1234     3",
         ];
         assert_eq!(table.lines(33), expected);
@@ -141,8 +144,7 @@ mod tests {
     fn nothing_is_cut_and_nothing_is_wider_than_the_terminal() {
         let mut random = fastrand::Rng::with_seed(5);
         for width in 25..60 {
-            let words: Vec<String> =
-                (0..20).map(|_| "x".repeat(random.usize(1..40))).collect();
+            let words: Vec<String> = (0..20).map(|_| "x".repeat(random.usize(1..40))).collect();
             let mut table = Table::new(&["A", "B"], &[]);
             table.row(["a".into(), words.join(" ")]);
             let lines = table.lines(width);

@@ -21,7 +21,9 @@ const MAX_FRAME: usize = 16 << 20;
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Failure {
     /// Nobody answers.
-    #[error("no bus at {url}: {why}; start one with `bus`, or say where it is with --bus or SCHED_BUS")]
+    #[error(
+        "no bus at {url}: {why}; start one with `bus`, or say where it is with --bus or SCHED_BUS"
+    )]
     NoBus {
         /// Where one was looked for.
         url: String,
@@ -37,7 +39,9 @@ pub enum Failure {
         why: String,
     },
     /// The bus is an old one.
-    #[error("this bus speaks version 0, which only passes jobs on: it has no queue to ask; use a `bus` of version 1")]
+    #[error(
+        "this bus speaks version 0, which only passes jobs on: it has no queue to ask; use a `bus` of version 1"
+    )]
     OldBus,
     /// The bus said no.
     #[error("the bus refuses: {0}")]
@@ -92,12 +96,25 @@ pub struct Talk {
     why: String,
     welcome: Option<Welcome>,
     up: bool,
+    alarm: Option<Instant>,
+}
+
+/// What is heard in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// By the session.
+    Session(SessionEvent),
+    /// The bus is gone, for this reason; it is waited for.
+    Away(String),
+    /// The time has come that [`Talk::wake_at`] was given.
+    Alarm,
 }
 
 enum Input {
     Event(Option<SessionEvent>),
     Link(ClientEvent),
     Late,
+    Alarm,
 }
 
 impl Talk {
@@ -120,6 +137,7 @@ impl Talk {
             why: "it did not answer in time".to_owned(),
             welcome: None,
             up: false,
+            alarm: None,
         };
         talk.bus_is_away();
         talk
@@ -137,22 +155,32 @@ impl Talk {
     ) -> Result<Self, Failure> {
         let mut talk = Self::begin(url, patience, role);
         loop {
-            if matches!(talk.next().await?, SessionEvent::Welcomed { .. }) {
+            if matches!(talk.next().await?, Heard::Session(SessionEvent::Welcomed { .. })) {
                 return Ok(talk);
             }
         }
     }
 
-    /// What the bus says next.
+    /// What is heard next. Nothing is lost when it is dropped before.
     ///
     /// # Errors
     ///
-    /// It is not there any more, or speaks version 0.
-    pub async fn next(&mut self) -> Result<SessionEvent, Failure> {
+    /// The bus is not there and has been waited for, or speaks version 0.
+    pub async fn next(&mut self) -> Result<Heard, Failure> {
         loop {
             match self.input().await {
                 Input::Late => return Err(self.no_bus()),
-                Input::Link(event) => self.link_changed(event),
+                Input::Alarm => {
+                    self.alarm = None;
+                    return Ok(Heard::Alarm);
+                }
+                Input::Link(event) => {
+                    let was_up = self.up;
+                    self.link_changed(event);
+                    if was_up && !self.up {
+                        return Ok(Heard::Away(self.why.clone()));
+                    }
+                }
                 Input::Event(None) => return Err(Failure::Closed),
                 Input::Event(Some(SessionEvent::OldBus)) => return Err(Failure::OldBus),
                 Input::Event(Some(SessionEvent::Nonsense(why))) => {
@@ -164,7 +192,7 @@ impl Talk {
                         self.up = true;
                         self.until = None;
                     }
-                    return Ok(event);
+                    return Ok(Heard::Session(event));
                 }
             }
         }
@@ -194,7 +222,8 @@ impl Talk {
     ) -> Result<(), Failure> {
         let asked = self.ask(what).await?;
         loop {
-            match self.next().await? {
+            let Heard::Session(event) = self.next().await? else { continue };
+            match event {
                 SessionEvent::Done { request } if request == asked => return Ok(()),
                 SessionEvent::Unknown { request } if request == asked => {
                     return Err(Failure::NotKnown);
@@ -219,6 +248,11 @@ impl Talk {
         self.up
     }
 
+    /// Has [`next`](Self::next) return at this time, once; `None`: it need not.
+    pub const fn wake_at(&mut self, alarm: Option<Instant>) {
+        self.alarm = alarm;
+    }
+
     /// Ends it in order.
     pub async fn end(self) {
         self.client.close().await;
@@ -232,15 +266,10 @@ impl Talk {
                 Err(_) => futures_lite::future::pending().await,
             }
         };
-        let late = async {
-            match self.until {
-                Some(until) => Timer::at(until).await,
-                None => futures_lite::future::pending().await,
-            };
-            Input::Late
-        };
+        let late = at(self.until, Input::Late);
+        let alarm = at(self.alarm, Input::Alarm);
         // The link first: what was said on a connection comes after its news.
-        link.or(event).or(late).await
+        link.or(event).or(late).or(alarm).await
     }
 
     fn link_changed(&mut self, event: ClientEvent) {
@@ -282,4 +311,13 @@ impl Talk {
             Some(_) => Failure::Gone { url, why },
         }
     }
+}
+
+/// Waits until then, for ever if that is never.
+async fn at(then: Option<Instant>, what: Input) -> Input {
+    match then {
+        Some(then) => Timer::at(then).await,
+        None => futures_lite::future::pending().await,
+    };
+    what
 }

@@ -1,8 +1,11 @@
 //! What happens on a bus, over all connections to it.
 
+use std::time::Instant;
+
 use sched_core::bus::v1::ErrorCode;
 use sched_core::bus::{Session, SessionEvent};
 
+use super::talk::Heard;
 use super::{Failure, Snapshot, Talk};
 
 /// From where events are told.
@@ -26,7 +29,11 @@ pub struct Watch {
     all: bool,
     /// The last event that was told; `None`: a snapshot is due first.
     seq: Option<u64>,
+    /// The last request for it.
     asked: u64,
+    /// Whether that has been answered. Until then events of the subscription
+    /// before may come in.
+    answered: bool,
 }
 
 /// What a watch sees.
@@ -37,10 +44,14 @@ pub enum Seen {
     /// What there is, as the bus wrote it: as asked for, or because what was
     /// missed is gone.
     Snapshot(String),
-    /// There is a connection again.
+    /// The bus is gone, for this reason; it is waited for.
+    Away(String),
+    /// It is there again.
     Back,
     /// The bus was started anew, and knows none of the jobs of before.
     NewBus,
+    /// The time has come that [`Watch::wake_at`] was given.
+    Alarm,
     /// Anything else that the session heard.
     Other(SessionEvent),
 }
@@ -57,23 +68,30 @@ impl Watch {
             Since::Event(seq) => Some(seq),
             Since::Snapshot => None,
         };
-        let mut watch = Self { talk, all, seq, asked: 0 };
+        let mut watch = Self { talk, all, seq, asked: 0, answered: false };
         watch.subscribe().await?;
         Ok(watch)
     }
 
-    /// What is seen next.
+    /// What is seen next. It must not be dropped before it returns;
+    /// [`wake_at`](Self::wake_at) makes it return.
     ///
     /// # Errors
     ///
     /// See [`Talk::next`].
     pub async fn next(&mut self) -> Result<Seen, Failure> {
         loop {
-            match self.talk.next().await? {
+            let event = match self.talk.next().await? {
+                Heard::Session(event) => event,
+                Heard::Away(why) => return Ok(Seen::Away(why)),
+                Heard::Alarm => return Ok(Seen::Alarm),
+            };
+            match event {
                 SessionEvent::Job(text) if self.is_new(&text) => return Ok(Seen::Event(text)),
                 SessionEvent::Job(_) => {}
                 SessionEvent::Snapshot(text) => {
                     self.seq = Some(Snapshot::parse(&text)?.seq);
+                    self.answered = true;
                     return Ok(Seen::Snapshot(text));
                 }
                 SessionEvent::Welcomed { welcome, resumed } => {
@@ -88,10 +106,9 @@ impl Watch {
                 SessionEvent::Refused { request, message, .. } if request == Some(self.asked) => {
                     return Err(Failure::Refused(message));
                 }
-                // The subscription itself: done, or void with its connection
-                // and asked for again on the next.
-                SessionEvent::Done { request } | SessionEvent::Unknown { request }
-                    if request == self.asked => {}
+                SessionEvent::Done { request } if request == self.asked => self.answered = true,
+                // Void with its connection, and asked for again on the next.
+                SessionEvent::Unknown { request } if request == self.asked => {}
                 other => return Ok(Seen::Other(other)),
             }
         }
@@ -109,16 +126,15 @@ impl Watch {
         self.talk.ask(what).await
     }
 
+    /// See [`Talk::wake_at`].
+    pub const fn wake_at(&mut self, alarm: Option<Instant>) {
+        self.talk.wake_at(alarm);
+    }
+
     /// Whether there is a connection to a bus of version 1.
     #[must_use]
     pub const fn is_up(&self) -> bool {
         self.talk.is_up()
-    }
-
-    /// The last event that was told.
-    #[must_use]
-    pub const fn seq(&self) -> Option<u64> {
-        self.seq
     }
 
     /// Tells all that is kept after this event once more, and what follows.
@@ -128,6 +144,16 @@ impl Watch {
     /// The client has ended.
     pub async fn go_back(&mut self, seq: u64) -> Result<(), Failure> {
         self.seq = Some(seq);
+        self.subscribe().await
+    }
+
+    /// Takes a snapshot, and tells of all jobs from then on.
+    ///
+    /// # Errors
+    ///
+    /// The client has ended.
+    pub async fn look_around(&mut self) -> Result<(), Failure> {
+        (self.seq, self.all) = (None, true);
         self.subscribe().await
     }
 
@@ -150,6 +176,7 @@ impl Watch {
 
     async fn subscribe(&mut self) -> Result<(), Failure> {
         let (seq, all) = (self.seq, self.all);
+        self.answered = false;
         self.asked = self.talk.ask(move |session| session.subscribe(seq, all)).await?;
         Ok(())
     }
@@ -161,9 +188,7 @@ impl Watch {
             seq: u64,
         }
         let Ok(Head { seq }) = serde_json::from_str(text) else { return false };
-        // After a subscription, events of the one before may still be on their
-        // way; while a snapshot is awaited they are contained in it.
-        let new = self.seq.is_some_and(|last| seq > last);
+        let new = self.answered && self.seq.is_some_and(|last| seq > last);
         if new {
             self.seq = Some(seq);
         }

@@ -39,7 +39,8 @@ pub fn details(change: &HeardChange<'_>) -> String {
 }
 
 /// An event as a sentence about its job.
-pub(super) fn sentence(change: &HeardChange<'_>) -> String {
+#[must_use]
+pub fn sentence(change: &HeardChange<'_>) -> String {
     let state = state(&change.state);
     let details = details(change);
     let job = one_line(&change.job);

@@ -164,7 +164,7 @@ impl Exchange {
         match self.jobs.handle(job).filter(|handle| self.is_accepted(*handle)) {
             None => {
                 let message = format!("there is no job {job}, or it has ended");
-                self.refuse(client, re, ErrorCode::NoJob, &message);
+                self.refuse_for_good(client, re, ErrorCode::NoJob, &message);
             }
             Some(handle) => {
                 self.cancel_job(handle);

@@ -1,13 +1,13 @@
 //! Whether what is derived from the jobs agrees with them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use core::cmp::Reverse;
 
 use super::job::{Job, Phase};
 use super::remote::{Remote, RemoteMode};
-use super::{Exchange, LeaseId};
+use super::{Exchange, JobId, LeaseId, SessionId};
 
 type Verdict = Result<(), String>;
 
@@ -20,11 +20,12 @@ impl Exchange {
     /// Something does not agree. That is a fault of this crate.
     #[doc(hidden)]
     pub fn check(&self) -> Verdict {
+        let queue: BTreeSet<u32> = self.queue.in_order().into_iter().collect();
         let mut leases = BTreeMap::new();
         let mut backing_off = 0;
         for handle in self.jobs.handles() {
             let Some(job) = self.jobs.get(handle) else { continue };
-            self.check_job(handle, job)?;
+            self.check_job(&queue, handle, job)?;
             backing_off += usize::from(matches!(job.phase, Phase::BackingOff { .. }));
             if let Some(lease) = job.lease() {
                 leases.insert(lease.id, handle);
@@ -41,10 +42,31 @@ impl Exchange {
         self.check_settled()
     }
 
-    fn check_job(&self, handle: u32, job: &Job) -> Verdict {
+    /// The valid leases: of which job, and of which scheduler. For tests.
+    #[doc(hidden)]
+    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, JobId, SessionId)> {
+        self.jobs.handles().filter_map(|handle| {
+            let job = self.jobs.get(handle)?;
+            let lease = job.lease()?;
+            Some((lease.id, job.id, self.remotes.get(lease.remote)?.session))
+        })
+    }
+
+    /// What is known of a job: nothing, that it is accepted and has no outcome
+    /// yet, or its outcome as it was told. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn fate(&self, job: JobId) -> Option<Option<&str>> {
+        let unsaved = |job: &Job| matches!(job.phase, Phase::Unsaved { .. });
+        let lives = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle));
+        let ended = || self.ended.iter().find(|(id, _)| *id == job).map(|(_, told)| told.get());
+        lives.filter(|job| !unsaved(job)).map(|_| None).or_else(|| ended().map(Some))
+    }
+
+    fn check_job(&self, queue: &BTreeSet<u32>, handle: u32, job: &Job) -> Verdict {
         let id = job.id;
         let waits = matches!(job.phase, Phase::Pending);
-        let queued = self.queue.in_order().contains(&handle);
+        let queued = queue.contains(&handle);
         let parked = self.parked.contains(&handle);
         ensure((queued || parked) == waits, || format!("{id}: {:?}, queued {queued}", job.phase))?;
         ensure(!(queued && parked), || format!("{id} is queued and parked"))?;

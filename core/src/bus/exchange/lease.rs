@@ -55,7 +55,7 @@ impl Exchange {
             None => {
                 self.counters.stale_reports += 1;
                 let message = "the lease has ended; the report changed nothing";
-                self.refuse(client, re, ErrorCode::StaleLease, message);
+                self.refuse_for_good(client, re, ErrorCode::StaleLease, message);
             }
             Some(handle) => {
                 self.take_report(now, handle, report);

@@ -445,6 +445,18 @@ impl Exchange {
         }
     }
 
+    /// Refuses something because of what has been decided, once that is on
+    /// disk: after a crash before that, it would not be refused.
+    fn refuse_for_good(
+        &mut self,
+        to: ClientId,
+        re: Option<&RawValue>,
+        code: ErrorCode,
+        message: &str,
+    ) {
+        self.send(to, &Reply::Error { re, code: code.number(), name: code.name(), message });
+    }
+
     fn refuse(&mut self, to: ClientId, re: Option<&RawValue>, code: ErrorCode, message: &str) {
         self.send_now(to, &Reply::Error { re, code: code.number(), name: code.name(), message });
     }

@@ -70,9 +70,12 @@ impl Remote {
         self.leases.len() > self.slots as usize
     }
 
-    /// The job that it would evict for a more urgent one.
+    /// The job that it would evict for a more urgent one. With more than its
+    /// slots it is evicting already, or cannot start yet what it has, because
+    /// a run that has lost its lease is still being stopped there.
     pub(super) fn victim(&self) -> Option<(i64, LeaseId)> {
-        let may = self.takes_jobs() && self.evicting.is_none() && !self.spares_all;
+        let busy = self.evicting.is_some() || self.is_over_full();
+        let may = self.takes_jobs() && !busy && !self.spares_all;
         let (Reverse(victim), _) = self.victims.peek().filter(|_| may)?;
         Some(*victim)
     }

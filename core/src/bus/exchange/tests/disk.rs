@@ -88,6 +88,16 @@ fn what_is_not_accepted_yet_cannot_be_cancelled() {
 }
 
 #[test]
+fn a_report_is_refused_only_once_the_end_of_its_lease_is_on_disk() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).commit().said();
+    scene.reports(2, "j1", 1, "finished").reports(2, "j1", 1, "finished");
+    assert!(scene.said().is_empty(), "after a crash now, it would be accepted");
+    scene.commit();
+    assert_eq!(scene.said(), ["c2 ok", "c2 stale_lease"]);
+}
+
+#[test]
 fn leases_go_on_after_a_crash_of_the_bus() {
     let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
     scene.submits(1, 5).submits(1, 6).commit().reports(2, "j1", 1, "started").commit().said();

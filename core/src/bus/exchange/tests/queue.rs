@@ -61,6 +61,16 @@ fn a_scheduler_evicts_for_one_job_at_a_time() {
 }
 
 #[test]
+fn a_scheduler_that_has_too_much_already_evicts_for_nobody() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 8).submits(1, 5).submits(1, 0).said();
+    scene.reports(2, "j2", 2, "started");
+    assert_eq!(scene.said(), ["c2 ok"], "j1 waits there for a run that has no lease");
+    scene.reports(2, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c2 ok", "c2 assign j3 3"]);
+}
+
+#[test]
 fn a_scheduler_that_spares_all_evicts_nothing() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
     scene.submits(1, 8).hears(2, r#"{"cmd":"beat","leases":[1],"floor":null}"#).said();
@@ -227,7 +237,7 @@ fn a_cancelled_job_ends_at_once_if_it_waits_and_else_with_its_run() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
     scene.submits(1, 5).submits(1, 5).said();
     scene.cancels(1, "j2").cancels(1, "j2").cancels(1, "j1");
-    assert_eq!(scene.said(), ["c1 no_job", "c1 ok", "c2 revoke j1 1 cancelled", "c1 ok"]);
+    assert_eq!(scene.said(), ["c1 ok", "c1 no_job", "c2 revoke j1 1 cancelled", "c1 ok"]);
     scene.reports(2, "j1", 1, "cancelled");
     assert_eq!(scene.said(), ["c2 ok"]);
     assert_eq!(scene.exchange.counters().cancelled, 2);
