@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod support;
+mod v1_support;
 
 mod admission;
 mod client_comes_back;
@@ -15,3 +16,7 @@ mod python_clients;
 mod roles;
 mod silence;
 mod slow_subscriber;
+mod v1_beside_v0;
+mod v1_connections;
+mod v1_durable;
+mod v1_jobs;

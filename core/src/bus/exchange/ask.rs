@@ -53,6 +53,7 @@ impl Exchange {
         self.peers.insert(client, Peer { session, remote, subscribed });
         self.welcome(client, session);
         if let Some(remote) = remote {
+            self.heard(now, remote);
             self.remind(remote);
         }
         self.finish(now);
@@ -79,7 +80,7 @@ impl Exchange {
         let handle = self.remotes.handle(session).unwrap_or_else(|| {
             let name =
                 as_what.name.as_deref().map_or_else(|| session.to_string(), ToOwned::to_owned);
-            self.remotes.insert(session, Remote::new(session, name, as_what.slots))
+            self.remotes.insert(session, Remote::new(session, name, as_what.slots, self.now))
         });
         if let Some(it) = self.remotes.get_mut(handle) {
             it.slots = as_what.slots;
@@ -584,7 +585,7 @@ impl Exchange {
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
                 let remote = self.remotes.handle(session).unwrap_or_else(|| {
-                    self.remotes.insert(session, Remote::new(session, name, slots))
+                    self.remotes.insert(session, Remote::new(session, name, slots, now))
                 });
                 let lease = super::job::Lease {
                     id: LeaseId::new(lease),

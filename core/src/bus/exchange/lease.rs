@@ -28,6 +28,7 @@ impl Exchange {
             self.refuse(client, None, ErrorCode::BadParams, "only a scheduler sends beats");
             return self.finish(now);
         };
+        self.heard(now, remote);
         let mut revoked = Vec::new();
         for lease in leases {
             if !self.renew(now, remote, *lease) {
@@ -51,6 +52,9 @@ impl Exchange {
         report: &Report<'_>,
     ) {
         let now = self.begin(now);
+        if let Some(remote) = self.remote_of(client) {
+            self.heard(now, remote);
+        }
         match self.leased_to(client, report) {
             None => {
                 self.counters.stale_reports += 1;
@@ -63,6 +67,15 @@ impl Exchange {
             }
         }
         self.finish(now);
+    }
+
+    /// A scheduler has said something, and so may be given jobs.
+    pub(super) fn heard(&mut self, now: Instant, remote: u32) {
+        let Some(it) = self.remotes.get_mut(remote) else { return };
+        it.heard = now;
+        if core::mem::take(&mut it.silent) {
+            self.refresh(remote);
+        }
     }
 
     fn renew(&mut self, now: Instant, remote: u32, lease: LeaseId) -> bool {

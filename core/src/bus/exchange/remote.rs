@@ -6,6 +6,7 @@ use core::cmp::Reverse;
 
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, LeaseId, SessionId};
+use crate::time::Instant;
 
 /// A scheduler, as the exchange sees it.
 #[derive(Debug)]
@@ -23,6 +24,12 @@ pub(super) struct Remote {
     pub(super) victims: IndexHeap<Reverse<(i64, LeaseId)>>,
     /// Whether it has said that nothing may be evicted.
     pub(super) spares_all: bool,
+    /// When it last said anything that only a scheduler says.
+    pub(super) heard: Instant,
+    /// It has let a lease lapse, and said nothing for as long as one lasts. It
+    /// may be halted, or its network gone, with its connection still there; it
+    /// is given nothing, which it would only lose again, until it is heard.
+    pub(super) silent: bool,
     pub(super) mode: RemoteMode,
 }
 
@@ -45,7 +52,7 @@ impl RemoteMode {
 }
 
 impl Remote {
-    pub(super) const fn new(session: SessionId, name: String, slots: u32) -> Self {
+    pub(super) const fn new(session: SessionId, name: String, slots: u32, now: Instant) -> Self {
         Self {
             session,
             name,
@@ -55,6 +62,8 @@ impl Remote {
             evicting: None,
             victims: IndexHeap::new(),
             spares_all: false,
+            heard: now,
+            silent: false,
             mode: RemoteMode::Accepting,
         }
     }
@@ -81,6 +90,6 @@ impl Remote {
     }
 
     const fn takes_jobs(&self) -> bool {
-        self.client.is_some() && matches!(self.mode, RemoteMode::Accepting)
+        self.client.is_some() && !self.silent && matches!(self.mode, RemoteMode::Accepting)
     }
 }

@@ -214,6 +214,10 @@ impl Exchange {
     fn lapse(&mut self, now: Instant, handle: u32) {
         let Some(lease) = self.take_lease(handle) else { return };
         self.counters.leases_lost += 1;
+        if let Some(it) = self.remotes.get_mut(lease.remote) {
+            it.silent = now - it.heard >= self.config.lease;
+            self.refresh(lease.remote);
+        }
         let Some(job) = self.jobs.get_mut(handle) else { return };
         job.lost += 1;
         let id = job.id;

@@ -23,11 +23,25 @@ fn a_lease_lasts_from_the_last_beat_that_named_it() {
 fn a_job_that_loses_too_many_leases_is_lost() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
     scene.submits_with(1, 5, r#"{"max_lost":1}"#).said();
-    scene.at(15);
-    assert_eq!(scene.said(), ["c2 revoke j1 1 superseded", "c2 assign j1 2"]);
+    scene.at(15).beats(2, &[]);
+    assert_eq!(scene.said(), ["c2 beat", "c2 revoke j1 1 superseded", "c2 assign j1 2"]);
     scene.at(30);
     assert_eq!(scene.said(), ["c2 revoke j1 2 superseded"]);
     assert_eq!(scene.exchange.counters().lost, 1);
+}
+
+#[test]
+fn a_scheduler_that_is_silent_is_given_nothing_until_it_is_heard() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    scene.submits(1, 5).said();
+    scene.at(15);
+    assert_eq!(scene.said(), ["c2 revoke j1 1 superseded"]);
+    scene.at(40).submits(1, 0);
+    assert_eq!(scene.said(), ["c1 accepted j2"]);
+    scene.hears(3, &scheduler(3, 1).1);
+    assert_eq!(scene.said(), ["c3 welcome s3", "c3 assign j2 2"]);
+    scene.at(41).beats(2, &[1]);
+    assert_eq!(scene.said(), ["c2 beat without [1]", "c2 assign j1 3"]);
 }
 
 #[test]
