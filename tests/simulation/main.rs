@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod corners;
 mod faults;
 mod manager;
 mod model;

@@ -26,7 +26,7 @@ use crate::table::Table;
 use crate::time::Instant;
 
 /// How many events of earlier inputs are kept for a driver that does not drain
-/// them. The events of one input are always kept together.
+/// them. Those of the last input, and of the dispatch after it, are all kept.
 const EVENT_BACKLOG: usize = 4096;
 
 /// A preemptive priority scheduler: slots, and a queue of jobs that wait for

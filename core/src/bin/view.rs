@@ -130,7 +130,8 @@ pub struct SubmitError<C> {
 /// Why a submission was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// As many jobs wait as may wait. Try again when some have started.
+    /// As many jobs wait, for a slot or for their next attempt, as may. Try
+    /// again later.
     Full,
     /// It is draining. Try again after a resume, or elsewhere.
     Draining,
@@ -143,7 +144,9 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "as many jobs wait as may wait; try again when some have started",
+            Self::Full => {
+                "as many jobs wait, for a slot or for their next attempt, as may; try again later"
+            }
             Self::Draining => "the scheduler is draining and accepts no more jobs",
             Self::Stopped => "the scheduler was stopped",
             Self::NoBin => "none of the bins accepts this job",

@@ -210,7 +210,7 @@ impl Driver {
             }
             _ => {}
         }
-        self.subscribers.retain_mut(|subscriber| subscriber.tell(event));
+        self.subscribers.retain(|subscriber| subscriber.tell(event));
     }
 
     fn is_stopping(&self) -> bool {

@@ -1,5 +1,8 @@
 //! Events for whoever wants to know, without harm to anybody else.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_channel::{Receiver, Sender, TrySendError};
 use sched_core::Event;
 
@@ -22,12 +25,20 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct Subscription {
     notices: Receiver<Notice>,
+    missed: Arc<AtomicU64>,
 }
 
 impl Subscription {
-    /// The next one; `None` when the scheduler has ended.
+    /// The next one; `None` when the scheduler has ended and all is told, that
+    /// something is missing as well.
     pub async fn next(&mut self) -> Option<Notice> {
-        self.notices.recv().await.ok()
+        match self.notices.recv().await {
+            Ok(notice) => Some(notice),
+            Err(_) => match self.missed.swap(0, Ordering::Relaxed) {
+                0 => None,
+                missed => Some(Notice::Missed(missed)),
+            },
+        }
     }
 }
 
@@ -35,25 +46,28 @@ impl Subscription {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     notices: Sender<Notice>,
-    missed: u64,
+    /// Events that were not told, and not yet told as missing either. The
+    /// subscription reads it only when this side has gone.
+    missed: Arc<AtomicU64>,
 }
 
 pub(super) fn pair() -> (Subscriber, Subscription) {
     let (sender, notices) = async_channel::bounded(BACKLOG);
-    (Subscriber { notices: sender, missed: 0 }, Subscription { notices })
+    let missed = Arc::new(AtomicU64::new(0));
+    (Subscriber { notices: sender, missed: missed.clone() }, Subscription { notices, missed })
 }
 
 impl Subscriber {
     /// Passes an event on. Returns whether the subscriber is still there.
-    pub(super) fn tell(&mut self, event: &Event) -> bool {
-        if self.missed > 0 && self.send(Notice::Missed(self.missed)) == Sent::Done {
-            self.missed = 0;
+    pub(super) fn tell(&self, event: &Event) -> bool {
+        let missed = self.missed.load(Ordering::Relaxed);
+        if missed > 0 && self.send(Notice::Missed(missed)) != Sent::Done {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+            return !self.notices.is_closed();
         }
-        let sent = match self.missed {
-            0 => self.send(Notice::Event(event.clone())),
-            _ => Sent::Full,
-        };
-        self.missed += u64::from(sent == Sent::Full);
+        self.missed.store(0, Ordering::Relaxed);
+        let sent = self.send(Notice::Event(event.clone()));
+        self.missed.fetch_add(u64::from(sent == Sent::Full), Ordering::Relaxed);
         sent != Sent::Gone
     }
 
@@ -84,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_slow_subscriber_is_told_how_many_events_it_missed() {
-        let (mut subscriber, subscription) = pair();
+        let (subscriber, subscription) = pair();
         for count in 0..BACKLOG + 10 {
             assert!(subscriber.tell(&event(count)));
         }
@@ -96,5 +110,19 @@ mod tests {
         assert_eq!(subscription.notices.try_recv(), Ok(Notice::Event(event(7))));
         drop(subscription);
         assert!(!subscriber.tell(&event(8)));
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_told_at_the_end() {
+        let (subscriber, mut subscription) = pair();
+        (0..BACKLOG + 3).for_each(|count| assert!(subscriber.tell(&event(count))));
+        drop(subscriber);
+        smol::block_on(async {
+            for count in 0..BACKLOG {
+                assert_eq!(subscription.next().await, Some(Notice::Event(event(count))));
+            }
+            assert_eq!(subscription.next().await, Some(Notice::Missed(3)));
+            assert_eq!(subscription.next().await, None);
+        });
     }
 }

@@ -96,8 +96,7 @@ fn main() -> ExitCode {
     if arguments.submit {
         return smol::block_on(submit_and_follow(arguments, &shutdown));
     }
-    smol::block_on(produce(arguments, &shutdown));
-    ExitCode::SUCCESS
+    smol::block_on(produce(arguments, &shutdown))
 }
 
 async fn submit_and_follow(arguments: Arguments, shutdown: &Shutdown) -> ExitCode {
@@ -117,7 +116,7 @@ async fn submit_and_follow(arguments: Arguments, shutdown: &Shutdown) -> ExitCod
     }
 }
 
-async fn produce(arguments: Arguments, shutdown: &Shutdown) {
+async fn produce(arguments: Arguments, shutdown: &Shutdown) -> ExitCode {
     let count = arguments.count.map(|AtLeastOne(count)| count);
     let client = BusClient::open(ClientConfig::new(arguments.bus.clone(), Role::Producer));
     let mut workload = workload(arguments);
@@ -127,7 +126,9 @@ async fn produce(arguments: Arguments, shutdown: &Shutdown) {
     let stats = client.close().await;
     if stats.unsent > 0 {
         error!("{} of them never reached the bus", stats.unsent);
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 fn workload(arguments: Arguments) -> Workload {
