@@ -258,33 +258,54 @@ fn events_end_when_nobody_reads_them() {
 }
 
 #[test]
-fn who_follows_goes_on_when_the_bus_is_there_again() {
+fn in_memory_jobs_are_gone_with_their_bus_and_whoever_follows_hears_so() {
     let address = free_address();
     let url = format!("ws://{address}");
-    let start = || {
-        let mut bus = Program::start(BUS, &["--listen", &address]);
-        bus.url();
-        bus
-    };
-    let mut bus = start();
-    let job = submit(&url, &["--runtime", "3600"]);
-    let mut waiting = Program::start(SCHED, &["wait", "--bus", &url, &job]);
+    let mut bus = bus_at(&address, &[]);
     let mut following = events(&url);
+    let arguments = ["submit", "--bus", &url, "--wait", "--runtime", "3600"];
+    let mut waiting = Program::start(SCHED, &arguments);
+    let job = waiting.says("j").trim_end().to_owned();
     until(&mut following, &job, "pending");
-    // The waiting one has subscribed as well, when the bus has three clients.
-    says(&url, "list", &[]);
     bus.signal("KILL");
     bus.status();
     following.logs("the bus is gone");
-    let _bus = start();
+    let _bus = bus_at(&address, &[]);
     following.logs("started anew");
     until_resync(&mut following);
-    let next = submit(&url, &["--runtime", "3600"]);
-    until(&mut following, &next, "pending");
-    // In memory, nothing was kept, and another job may have the same id now.
-    assert_eq!(next, job);
-    let _why = waiting.logs("has kept no jobs");
+    waiting.logs("has kept no jobs");
     assert_eq!(waiting.status(), Some(125));
+    // Another job may have the same id now.
+    assert_eq!(submit(&url, &["--runtime", "3600"]), job);
+    until(&mut following, &job, "pending");
+}
+
+#[test]
+fn on_disk_jobs_outlive_their_bus_and_whoever_follows_hears_how_they_end() {
+    let folder = std::env::temp_dir().join(format!("sched-cli-{}", std::process::id()));
+    let data = ["--data", folder.to_str().unwrap()];
+    let address = free_address();
+    let url = format!("ws://{address}");
+    let mut bus = bus_at(&address, &data);
+    let arguments = ["submit", "--bus", &url, "--wait", "--attempts", "1", "--"];
+    let mut waiting = Program::start(SCHED, &[&arguments[..], &["sh", "-c", "exit 5"]].concat());
+    let job = waiting.says("j").trim_end().to_owned();
+    bus.signal("KILL");
+    bus.status();
+    waiting.logs("the bus is gone");
+    let _bus = bus_at(&address, &data);
+    waiting.logs("is there again");
+    let _scheduler = scheduler(&url, "g1", "1");
+    waiting.logs(&format!("{job} failed (exit code 5"));
+    assert_eq!(waiting.status(), Some(5));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A bus at this address, as soon as it listens.
+fn bus_at(address: &str, arguments: &[&str]) -> Program {
+    let mut bus = Program::start(BUS, &[&["--listen", address], arguments].concat());
+    assert_eq!(bus.url(), format!("ws://{address}"));
+    bus
 }
 
 fn until_resync(events: &mut Program) {

@@ -277,17 +277,19 @@ fn a_second_signal_kills_what_ignores_the_first() {
 }
 
 #[test]
-fn with_requeue_an_evicted_job_comes_back_and_finishes() {
+fn an_evicted_job_comes_back_and_finishes() {
     let (mut bus, url) = Program::bus();
-    let mut scheduler = scheduler(&mut bus, &url, &["-s", "1", "-d", "--on-evict", "requeue"]);
+    let mut scheduler = scheduler(&mut bus, &url, &["-s", "1", "-d"]);
     let producer = submit(&url, [job(9, 300)]);
     scheduler.logs("j1 has a process");
     smol::block_on(producer.send_job(&job(0, 100))).unwrap();
-    scheduler.logs("j1 (priority 9) is back in the queue, evicted for j2");
+    scheduler.logs("j1 (priority 9) evicted by j2");
     scheduler.logs("j2 (priority 0) finished");
-    scheduler.logs("j1 (priority 9) finished");
+    // The bus has kept it, and assigns it again.
+    scheduler.logs("j1 of the bus is j3 here");
+    scheduler.logs("j3 (priority 9) finished");
     scheduler.signal("INT");
     assert_eq!(scheduler.status(), Some(0));
-    assert!(scheduler.rest().contains("finished       2\n  evictions      1"));
+    assert!(scheduler.rest().contains("finished       2\n  evicted        1\n  evictions      1"));
     smol::block_on(producer.close());
 }

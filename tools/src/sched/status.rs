@@ -66,6 +66,8 @@ impl Status {
 /// Whether a program is not there: the reason alone tells, in words.
 fn is_missing(change: &HeardChange<'_>) -> bool {
     let reason = change.reason.as_deref().unwrap_or_default();
+    // A working directory may be missing as well.
+    let Some(reason) = reason.strip_prefix("program ") else { return false };
     ["No such file", "not found", "not in PATH"].iter().any(|words| reason.contains(words))
 }
 
@@ -123,8 +125,9 @@ mod tests {
             (r#""expired""#, 122),
             (r#""lost""#, 123),
             (r#""timed_out","signal":15"#, 124),
-            (r#""spawn_failed","reason":"exec: Permission denied""#, 126),
-            (r#""spawn_failed","reason":"exec: No such file or directory""#, 127),
+            (r#""spawn_failed","reason":"program \"/x\": Permission denied""#, 126),
+            (r#""spawn_failed","reason":"program \"/x\": No such file or directory""#, 127),
+            (r#""spawn_failed","reason":"working directory \"/x\": No such file""#, 126),
             (r#""spawn_failed","reason":"program \"x\" is not in PATH""#, 127),
         ] {
             let json = format!(r#"{{"state":{state},"final":true}}"#);
