@@ -454,6 +454,28 @@ fn the_producer_hears_what_becomes_of_its_jobs() {
 }
 
 #[test]
+fn the_producer_loses_no_job_when_the_bus_is_killed() {
+    let folder = std::env::temp_dir().join(format!("producer-{}", std::process::id()));
+    let data = ["--data", folder.to_str().unwrap()];
+    let address = free_address();
+    let url = format!("ws://{address}");
+    let mut bus = bus_at(&address, &data);
+    let _scheduler = scheduler(&url, "g1", "4");
+    let arguments = ["--submit", "--bus", &url, "--count", "60", "-p", "0.005"];
+    let runtime = ["--runtime", "0.01..0.05"];
+    let mut producer = Program::start(PRODUCER, &[&arguments[..], &runtime].concat());
+    producer.logs("job 20: accepted");
+    bus.signal("KILL");
+    bus.status();
+    let _bus = bus_at(&address, &data);
+    producer.logs("ending after 60 jobs");
+    let told = producer.rest();
+    assert!(told.contains("finished  60\n"), "{told}");
+    assert_eq!(producer.status(), Some(0));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn an_interrupted_producer_says_what_is_open() {
     let (_bus, url) = Program::bus();
     let arguments = ["--submit", "--bus", &url, "--count", "2", "-p", "0.001"];

@@ -28,6 +28,8 @@ mod address;
 mod cancel;
 mod demo;
 mod events;
+mod failure;
+mod handover;
 mod list;
 mod scheduler;
 mod show;
@@ -47,10 +49,11 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
+pub use self::failure::Failure;
 pub use self::snapshot::{PendingJob, RunningJob, SchedulerLine, Snapshot, Totals};
 pub use self::status::{Ended, Status};
 pub use self::submit::random_key;
-pub use self::talk::{Failure, Heard, Patience, Talk};
+pub use self::talk::{Heard, Patience, Talk};
 pub use self::watch::{Seen, Since, Watch};
 pub use self::words::{details, sentence, span};
 

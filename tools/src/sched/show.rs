@@ -125,7 +125,7 @@ impl Life {
             return Ok(format!("{job} waits, {age} after its submission: {}", one_line(&row.why)));
         }
         let last = self.snapshot.ending_of(job).map(|text| text.get());
-        match last.or(self.events.last().map(String::as_str)).map(serde_json::from_str) {
+        match last.or_else(|| self.events.last().map(String::as_str)).map(serde_json::from_str) {
             Some(Ok(change)) => Ok(sentence(&change)),
             Some(Err(why)) => Err(Failure::Nonsense(why.to_string())),
             None if self.snapshot.is_alive(job).is_none() => {

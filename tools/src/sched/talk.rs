@@ -6,9 +6,10 @@ use async_channel::Receiver;
 use futures_lite::FutureExt;
 use sched_core::bus::v1::Welcome;
 use sched_core::bus::{Identity, Role, Session, SessionEvent};
-use sched_runtime_smol::bus::{BusUrl, ClientConfig, ClientEvent, SendError, SessionClient};
+use sched_runtime_smol::bus::{BusUrl, ClientConfig, ClientEvent, SessionClient};
 use smol::Timer;
-use thiserror::Error;
+
+use super::Failure;
 
 /// How long a bus that is there may take to say which version it speaks: the
 /// two seconds of the protocol, and then some.
@@ -16,61 +17,6 @@ const GREETING: Duration = Duration::from_secs(4);
 
 /// Snapshots of a full bus come near to a mebibyte.
 const MAX_FRAME: usize = 16 << 20;
-
-/// Why a verb could not do what it was asked.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum Failure {
-    /// Nobody answers.
-    #[error(
-        "no bus at {url}: {why}; start one with `bus`, or say where it is with --bus or SCHED_BUS"
-    )]
-    NoBus {
-        /// Where one was looked for.
-        url: String,
-        /// What the last try came to.
-        why: String,
-    },
-    /// The bus was there, and is no more.
-    #[error("the bus at {url} is gone ({why}); whether it has done what it was asked is not known")]
-    Gone {
-        /// Where it was.
-        url: String,
-        /// How it went.
-        why: String,
-    },
-    /// The bus is an old one.
-    #[error(
-        "this bus speaks version 0, which only passes jobs on: it has no queue to ask; use a `bus` of version 1"
-    )]
-    OldBus,
-    /// The bus said no.
-    #[error("the bus refuses: {0}")]
-    Refused(String),
-    /// The answer was lost, and it must not be asked again.
-    #[error("the connection broke before the answer came; whether it was done is not known")]
-    NotKnown,
-    /// The bus was started anew and has kept nothing.
-    #[error("the bus was started anew and has kept no jobs (`bus --data DIR` keeps them)")]
-    Forgotten,
-    /// The bus knows of no such job.
-    #[error("the bus knows no job {0}: there was none, or it has ended too long ago")]
-    NoJob(String),
-    /// Something that cannot be understood.
-    #[error("the bus said what cannot be understood: {0}")]
-    Nonsense(String),
-    /// This process cannot do its part.
-    #[error("{0}")]
-    Here(String),
-    /// The client has ended.
-    #[error("the connection was closed")]
-    Closed,
-}
-
-impl From<SendError> for Failure {
-    fn from(_: SendError) -> Self {
-        Self::Closed
-    }
-}
 
 /// How long a bus that is not there is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
