@@ -62,8 +62,8 @@ impl Worker {
         self.0.scheduler()
     }
 
-    /// Takes jobs, for as long as it is polled.
-    pub async fn serve(&mut self) {
+    /// Takes jobs from the first call on, until it is [ended](Self::end).
+    pub async fn serve(&self) {
         self.0.serve().await;
     }
 

@@ -334,6 +334,12 @@ impl<C> SchedulerBin<C> {
         }
     }
 
+    pub(super) fn kill_run_of(&mut self, now: Instant, handle: u32) {
+        if let Some(Phase::Active(run)) = self.jobs.get(handle).map(|record| record.phase) {
+            self.kill_run(now, run);
+        }
+    }
+
     fn kill_run(&mut self, now: Instant, run: RunId) {
         let news = self.runner.kill(now, run);
         if let Some(view) = self.runner.run(run).filter(|_| news) {

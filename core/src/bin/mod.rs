@@ -174,6 +174,23 @@ impl<C> SchedulerBin<C> {
         handle.map(|_| ()).ok_or(UnknownJob(job))
     }
 
+    /// As [`cancel`](Self::cancel), without a grace period; also after one. For
+    /// a job that somebody else may be running by now.
+    ///
+    /// # Errors
+    ///
+    /// There is no such job, or it has its outcome already.
+    pub fn kill_job(&mut self, now: Instant, job: JobId) -> Result<(), UnknownJob> {
+        let now = self.begin(now);
+        let handle = self.jobs.handle(job);
+        if let Some(handle) = handle {
+            self.cancel_job(now, handle);
+            self.kill_run_of(now, handle);
+        }
+        self.finish(now);
+        handle.map(|_| ()).ok_or(UnknownJob(job))
+    }
+
     /// Starts nothing new, until [`resume`](Self::resume). Jobs are accepted,
     /// and wait; what runs goes on.
     pub fn pause(&mut self, now: Instant) {

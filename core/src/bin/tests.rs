@@ -511,3 +511,14 @@ fn events_that_nobody_drains_are_bounded_and_counted() {
     let told = bin.events.len() as u64 + bin.stats().events_dropped;
     assert_eq!(told, rounds + 1, "one acceptance each, and one start");
 }
+
+#[test]
+fn a_job_is_killed_without_grace_also_while_it_is_being_cancelled() {
+    let mut scene = Scene::new(2, Policy::seed());
+    let (first, second) = (scene.submit("first", 5), scene.submit("second", 5));
+    assert_eq!(scene.calls(), ["start first", "start second"]);
+    scene.verb(|bin, now| bin.kill_job(now, first).unwrap());
+    scene.verb(|bin, now| bin.cancel(now, second).unwrap());
+    scene.verb(|bin, now| bin.kill_job(now, second).unwrap());
+    assert_eq!(scene.calls(), ["kill first", "term second", "kill second"]);
+}

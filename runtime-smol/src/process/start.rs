@@ -60,9 +60,9 @@ fn start_here(command: &Command, vars: &Variables) -> Result<Started, SpawnFailu
     let path = program::resolve(command)?;
     let mut std = process::Command::new(path);
     std.arg0(command.program()).args(command.arguments()).process_group(0);
-    std.envs(vars.iter().map(|(name, value)| (name, value)));
-    // Last, so that a command may say under which name others know its job.
     std.envs(command.variables().iter().map(|(name, value)| (name, value)));
+    std.envs(vars.iter().map(|(name, value)| (name, value)));
+    std.envs(command.variables_above_all().iter().map(|(name, value)| (name, value)));
     if let Some(dir) = command.working_dir() {
         std.current_dir(dir);
     }

@@ -179,6 +179,15 @@ impl Scheduler {
         Ok(self.act(move |manager, now| manager.cancel(now, job)).await??)
     }
 
+    /// As [`cancel`](Self::cancel), without a grace period; also after one.
+    ///
+    /// # Errors
+    ///
+    /// There is no such job, it has its outcome already, or the scheduler has ended.
+    pub async fn kill_job(&self, job: JobId) -> Result<(), CancelFailed> {
+        Ok(self.act(move |manager, now| manager.kill_job(now, job)).await??)
+    }
+
     /// Starts nothing new until [`resume`](Self::resume); what runs goes on.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let terms = terms(&arguments);
     let slots = terms.slots.get();
     info!("{slots} slots, a time limit of {:?} a job", arguments.timeout.0);
-    let mut worker = Worker::start(arguments.bus, terms).await?;
+    let worker = Worker::start(arguments.bus, terms).await?;
     let story = worker.scheduler().subscribe().await?;
     let log = smol::spawn(tell_story(story, slots, log_line));
     shutdown.or_done(worker.serve()).await;
@@ -119,6 +119,9 @@ fn conclude(report: &Report) {
     if report.counts.declined > 0 {
         let declined = report.counts.declined;
         warn!("{declined} payloads were refused because they are no jobs for this scheduler");
+    }
+    if report.counts.late > 0 {
+        warn!("{} jobs came in too late and were not taken", report.counts.late);
     }
     match &report.summary {
         Some(summary) => cli::print_line(InWords(summary)),

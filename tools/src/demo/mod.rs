@@ -65,7 +65,7 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
         policy,
         allow: Vec::new(),
     };
-    let mut worker = Worker::start(url.clone(), terms).await?;
+    let worker = Worker::start(url.clone(), terms).await?;
     let scheduler = worker.scheduler().clone();
     let watching = smol::spawn(watch(scheduler.clone(), plan.slots.get()));
 

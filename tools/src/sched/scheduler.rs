@@ -94,7 +94,7 @@ async fn serve(bus: BusUrl, terms: Terms) -> Result<(), Box<dyn Error>> {
         [] => warn!("no --allow: of all jobs, only test jobs will run here"),
         programs => info!("may run {}", programs.join(", ")),
     }
-    let mut worker = Worker::start(bus, terms).await?;
+    let worker = Worker::start(bus, terms).await?;
     info!("{name} has {slots} slots");
     let story = worker.scheduler().subscribe().await?;
     let log = smol::spawn(tell_story(story, slots, log_line));

@@ -151,13 +151,9 @@ impl Traces {
         serde_json::json!({ "priority": priority, "command": command, "cwd": self.0 }).to_string()
     }
 
-    /// A job whose first run writes its process id to `name`, and would last
-    /// for ever; every other run ends at once.
+    /// A job that is [`first_run_stays`].
     pub(crate) fn first_run_stays(&self, priority: i32, name: &str) -> String {
-        let script = format!(
-            "[ -e {name} ] && exit 0; echo $$ > {name}.new; mv {name}.new {name}; exec sleep 1000"
-        );
-        self.job(priority, &script)
+        self.job(priority, &first_run_stays(name))
     }
 
     /// The process of the first run of such a job, once it is there.
@@ -180,6 +176,12 @@ impl Drop for Traces {
         }
         let _best_effort = fs::remove_dir_all(&self.0);
     }
+}
+
+/// A script whose first run writes its process id to `name`, and would last for
+/// ever; every other run ends at once.
+pub(crate) fn first_run_stays(name: &str) -> String {
+    format!("[ -e {name} ] && exit 0; echo $$ > {name}.new; mv {name}.new {name}; exec sleep 1000")
 }
 
 /// Whether a process is there and has not ended.

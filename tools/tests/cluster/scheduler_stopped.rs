@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::eye::Eye;
-use crate::fleet::{Bus, Traces, lives, release, run, until_gone};
+use crate::fleet::{Bus, Traces, first_run_stays, lives, release, run, until_gone};
 
 const LEASE: Duration = Duration::from_secs(1);
 
@@ -17,7 +17,8 @@ fn a_scheduler_that_was_halted_too_long_is_not_believed_and_ends_its_runs() {
         let pipe = traces.pipe("pipe");
         let late = "[ -e late ] && exit 0; echo $$ > late; cat pipe; exit 7";
         let late = eye.submit(traces.job(5, late)).await;
-        let stays = eye.submit(traces.first_run_stays(5, "stays")).await;
+        let stubborn = format!("trap '' TERM; {}", first_run_stays("stays"));
+        let stays = eye.submit(traces.job(5, &stubborn)).await;
         for job in [late, stays] {
             eye.runs_on(job, "a").await;
         }
@@ -31,7 +32,8 @@ fn a_scheduler_that_was_halted_too_long_is_not_believed_and_ends_its_runs() {
         }
         assert!(!lives(ends) && lives(stays_pid));
         a.signal("CONT");
-        until_gone(stays_pid, Duration::from_secs(30)).await;
+        // Without its grace period, which is 5 s.
+        until_gone(stays_pid, Duration::from_secs(4)).await;
         // What `a` does next comes after its late reports.
         let next = eye.submit_all((0..8).map(|_| traces.job(5, "sleep 0.2"))).await;
         eye.seen(|it| next.contains(&it.job) && it.last && it.on.as_deref() == Some("a")).await;

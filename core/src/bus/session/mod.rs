@@ -363,6 +363,14 @@ impl Session {
         matches!(self.link, Link::Old)
     }
 
+    /// Whether it has this lease. A lease that was revoked and that it has is
+    /// valid until its job is reported; the job of one that it has no longer
+    /// may be another's.
+    #[must_use]
+    pub fn holds(&self, lease: LeaseId) -> bool {
+        self.held.contains(lease)
+    }
+
     /// How many jobs it runs at once; 0 for one that is no scheduler.
     #[must_use]
     pub const fn slots(&self) -> u32 {
