@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use sched_core::bus::v1::{Counters, Envelope, Notice, Request};
 use sched_core::bus::{Exchange, ExchangeConfig};
-use sched_core::{ClientId, Instant, SessionId};
+use sched_core::{ClientId, Instant, JobId, LeaseId, SessionId};
 
 use super::disk::{Commit, Disk};
 use super::ledger::Ledger;
@@ -114,10 +114,9 @@ impl Bus {
             Request::Report(report) => {
                 let before = sight(it);
                 it.report(now, client, re, &report);
-                let (changed, stale) = (sight(it), it.counters().stale_reports);
-                let refused = stale > before.0.stale_reports;
-                let same = changed.0 == Counters { stale_reports: stale, ..before.0 };
-                let same = same && changed.1 == before.1;
+                let after = sight(it);
+                let refused = after.stale > before.stale;
+                let same = after.ended == before.ended && before.leases.is_subset(&after.leases);
                 ensure(!refused || same, || format!("a stale report changed something: {text}"))?;
             }
             Request::Beat { leases, floor, .. } => it.beat(now, client, &leases, floor),
@@ -201,14 +200,25 @@ impl Bus {
 
 /// The session of a welcome.
 fn session_of(frame: &str) -> Option<SessionId> {
-    match Notice::parse(frame) {
-        Ok(Notice::Welcome(it)) => Some(it.session),
+    let notice = frame.starts_with(r#"{"ev":"welcome""#).then(|| Notice::parse(frame));
+    match notice {
+        Some(Ok(Notice::Welcome(it))) => Some(it.session),
         _ => None,
     }
 }
 
-type Sight = (Counters, Vec<(sched_core::LeaseId, sched_core::JobId, SessionId)>);
+/// What a report under a lease that has ended must not change: it may make its
+/// scheduler heard of again, and so get it jobs.
+struct Sight {
+    stale: u64,
+    ended: Counters,
+    leases: BTreeSet<(LeaseId, JobId, SessionId)>,
+}
 
 fn sight(exchange: &Exchange) -> Sight {
-    (exchange.counters(), exchange.leases().collect())
+    let counters = exchange.counters();
+    let stale = counters.stale_reports;
+    let (pending, running, assigned, stale_reports) = (0, 0, 0, 0);
+    let ended = Counters { pending, running, assigned, stale_reports, ..counters };
+    Sight { stale, ended, leases: exchange.leases().collect() }
 }
