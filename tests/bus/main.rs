@@ -14,6 +14,7 @@ mod floods;
 mod malformed;
 mod python_clients;
 mod roles;
+mod session_client;
 mod silence;
 mod slow_subscriber;
 mod v1_beside_v0;

@@ -42,6 +42,9 @@ pub(super) trait Conversation: Send {
         future: impl Future<Output = T> + Send,
     ) -> impl Future<Output = T> + Send;
 
+    /// What becomes of messages that were not sent, for the log.
+    fn what_becomes_of_unsent(&self) -> &'static str;
+
     /// Nothing is asked of this client any more.
     fn end(&mut self);
 }
@@ -125,7 +128,8 @@ impl<C: Conversation> Supervisor<C> {
     async fn lost(&mut self, end: &End, unsent: u64) {
         self.stats.unsent += unsent;
         if unsent > 0 {
-            warn!("{unsent} messages were not sent when the connection to the bus ended");
+            let again = self.conversation.what_becomes_of_unsent();
+            warn!("{unsent} messages were not sent when the connection to the bus ended{again}");
         }
         if self.stop.is_closed() {
             return;

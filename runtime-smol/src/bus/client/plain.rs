@@ -52,6 +52,10 @@ impl Conversation for Plain {
         future.await
     }
 
+    fn what_becomes_of_unsent(&self) -> &'static str {
+        "; they are lost"
+    }
+
     fn end(&mut self) {
         self.requests.close();
         // What is left in the queue is dropped, which its senders notice.

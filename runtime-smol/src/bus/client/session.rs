@@ -192,6 +192,10 @@ impl Conversation for Talk {
         }
     }
 
+    fn what_becomes_of_unsent(&self) -> &'static str {
+        "; what matters is sent again"
+    }
+
     fn end(&mut self) {
         self.calls.close();
         // What is left in the queue is dropped, which its callers notice.
