@@ -132,28 +132,27 @@ impl Disk {
         }
     }
 
-    /// Writes what is left, once, and closes the store.
+    /// Writes what is left, if the disk takes it now, and closes the store.
     pub(super) async fn finish(mut self) {
-        self.state = match self.state {
-            State::Writing => State::Writing,
-            State::Idle | State::Pausing { .. } => State::Idle,
-        };
-        loop {
-            self.flush();
-            if self.state != State::Writing {
-                break;
-            }
-            let Ok(report) = self.reports.recv().await else { break };
-            let _nobody_is_left_to_hear_it = self.heard(report);
-            if self.failed > 1 {
-                break;
-            }
+        if self.state == State::Writing {
+            self.hear_last().await;
+        }
+        self.state = State::Idle;
+        self.flush();
+        if self.state == State::Writing {
+            self.hear_last().await;
         }
         if !self.next.is_empty() {
             error!("the last changes could not be written; none of them was acknowledged");
         }
         self.groups.close();
         self.writer.await;
+    }
+
+    async fn hear_last(&mut self) {
+        if let Ok(report) = self.reports.recv().await {
+            let _nobody_is_left_to_hear_it = self.heard(report);
+        }
     }
 }
 
@@ -175,4 +174,116 @@ async fn write(mut store: Box<dyn Store>, groups: Receiver<Group>, reports: Send
     }
     // Closing redb writes.
     smol::unblock(move || drop(store)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use sched_core::bus::PersistOp;
+    use sched_core::{BinIndex, JobId};
+    use smol::{Timer, block_on};
+
+    use super::*;
+    use crate::store::{Records, StoreError};
+
+    /// A disk that can be full, and tells what it has taken.
+    struct Flaky {
+        full: Arc<AtomicBool>,
+        taken: Sender<Vec<(u64, usize)>>,
+    }
+
+    impl Store for Flaky {
+        fn load(&mut self) -> Result<Records, StoreError> {
+            Ok(Records::default())
+        }
+
+        fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+            if self.full.load(Ordering::SeqCst) {
+                let why = "it is full".to_owned();
+                return Err(StoreError::Failed { path: "here".into(), why });
+            }
+            let length = |record: Option<&str>| record.map_or(0, str::len);
+            let taken = group.jobs().map(|(job, record)| (job.count(), length(record)));
+            self.taken.try_send(taken.collect()).unwrap();
+            Ok(())
+        }
+    }
+
+    fn disk() -> (Disk, Arc<AtomicBool>, Receiver<Vec<(u64, usize)>>) {
+        let (sender, taken) = async_channel::unbounded();
+        let full = Arc::new(AtomicBool::new(false));
+        (Disk::new(Box::new(Flaky { full: full.clone(), taken: sender })), full, taken)
+    }
+
+    fn put(seq: u64, record: &str) -> std::option::IntoIter<Persist> {
+        let op = PersistOp::Put(JobId::new(BinIndex::default(), seq), record.to_owned());
+        Some(Persist { seq, op }).into_iter()
+    }
+
+    fn heard(disk: &mut Disk) -> Verdict {
+        let report = block_on(disk.reports().recv()).unwrap();
+        disk.heard(report)
+    }
+
+    #[test]
+    fn what_comes_in_meanwhile_is_the_next_group() {
+        let (mut disk, _, taken) = disk();
+        for seq in 1..=3 {
+            assert!(disk.take(put(seq, "x")).is_none());
+            disk.flush();
+        }
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(1)));
+        disk.flush();
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(3)));
+        assert_eq!(taken.try_recv(), Ok(vec![(1, 1)]));
+        assert_eq!(taken.try_recv(), Ok(vec![(2, 1), (3, 1)]));
+        block_on(disk.finish());
+    }
+
+    #[test]
+    fn a_group_that_failed_is_tried_again_with_what_follows() {
+        let (mut disk, full, taken) = disk();
+        full.store(true, Ordering::SeqCst);
+        disk.take(put(1, "x"));
+        disk.flush();
+        let Verdict::Failed(why) = heard(&mut disk) else { panic!("it was full") };
+        assert!(why.contains("it is full"), "{why}");
+        full.store(false, Ordering::SeqCst);
+        disk.take(put(2, "y"));
+        disk.flush();
+        assert!(taken.is_empty(), "not before the pause is over");
+        block_on(Timer::at(disk.due().unwrap()));
+        disk.flush();
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(2)));
+        assert_eq!(taken.try_recv(), Ok(vec![(1, 1), (2, 1)]));
+        assert_eq!(disk.due(), None);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (mut disk, full, taken) = disk();
+        full.store(true, Ordering::SeqCst);
+        disk.take(put(1, "x"));
+        disk.flush();
+        let large = "x".repeat(MOST_WAITING / 2);
+        assert!(disk.take(put(2, &large)).is_none());
+        assert!(matches!(disk.take(put(3, &large)), Some(Verdict::Failed(_))));
+        assert!(disk.take(put(4, "x")).is_none(), "it is said once");
+        full.store(false, Ordering::SeqCst);
+        let (length, all) = (large.len(), disk.finish());
+        block_on(all);
+        let taken: Vec<_> = std::iter::from_fn(|| taken.try_recv().ok()).flatten().collect();
+        assert_eq!(taken, [(1, 1), (2, length), (3, length), (4, 1)], "nothing is given up");
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_does_not_hold_up_the_end() {
+        let (mut disk, full, taken) = disk();
+        full.store(true, Ordering::SeqCst);
+        disk.take(put(1, "x"));
+        block_on(disk.finish());
+        assert!(taken.is_empty());
+    }
 }
