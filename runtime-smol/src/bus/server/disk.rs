@@ -188,10 +188,13 @@ mod tests {
     use super::*;
     use crate::store::{Records, StoreError};
 
+    /// Jobs, and how long their records are.
+    type Taken = Vec<(u64, usize)>;
+
     /// A disk that can be full, and tells what it has taken.
     struct Flaky {
         full: Arc<AtomicBool>,
-        taken: Sender<Vec<(u64, usize)>>,
+        taken: Sender<Taken>,
     }
 
     impl Store for Flaky {
@@ -211,7 +214,7 @@ mod tests {
         }
     }
 
-    fn disk() -> (Disk, Arc<AtomicBool>, Receiver<Vec<(u64, usize)>>) {
+    fn disk() -> (Disk, Arc<AtomicBool>, Receiver<Taken>) {
         let (sender, taken) = async_channel::unbounded();
         let full = Arc::new(AtomicBool::new(false));
         (Disk::new(Box::new(Flaky { full: full.clone(), taken: sender })), full, taken)
