@@ -31,10 +31,10 @@ pub struct Bus {
 impl Bus {
     /// A new one, without jobs.
     #[must_use]
-    pub fn new(config: ExchangeConfig, dice: Rng) -> Self {
+    pub fn new(config: ExchangeConfig, slow_disk: bool, dice: Rng) -> Self {
         Self {
             exchange: Some(Exchange::new(config.clone())),
-            disk: Disk::new(dice),
+            disk: Disk::new(slow_disk, dice),
             comes_back: Instant::ZERO,
             config,
             connections: BTreeSet::new(),

@@ -17,6 +17,8 @@ pub struct Disk {
     /// What is being committed, and when that is over.
     group: Option<(Instant, Vec<Persist>)>,
     fails_until: Instant,
+    /// Whether it always takes long.
+    slow: bool,
     dice: Rng,
 }
 
@@ -32,13 +34,14 @@ pub enum Commit {
 impl Disk {
     /// An empty one.
     #[must_use]
-    pub const fn new(dice: Rng) -> Self {
+    pub const fn new(slow: bool, dice: Rng) -> Self {
         Self {
             ids: None,
             jobs: BTreeMap::new(),
             waiting: Vec::new(),
             group: None,
             fails_until: Instant::ZERO,
+            slow,
             dice,
         }
     }
@@ -90,7 +93,8 @@ impl Disk {
 
     fn begin(&mut self, now: Instant) {
         if self.group.is_none() && !self.waiting.is_empty() {
-            let most = if self.dice.u8(0..20) == 0 { 600 } else { 15 };
+            let long = self.slow || self.dice.u8(0..20) == 0;
+            let most = if long { 1200 } else { 15 };
             let takes = Duration::from_millis(self.dice.u64(1..most));
             self.group = Some((now + takes, core::mem::take(&mut self.waiting)));
         }

@@ -27,6 +27,8 @@ pub struct Plan {
     /// Whether every process heeds TERM at once, and no scheduler is frozen:
     /// then nothing may overlap at all.
     pub prompt: bool,
+    /// Whether the disk of the bus takes long.
+    pub slow_disk: bool,
     /// How long schedulers give a process between TERM and KILL.
     pub grace: Duration,
     /// What each producer submits.
@@ -90,6 +92,7 @@ impl Plan {
             slots,
             picky: dice.u8(0..4) == 0,
             prompt,
+            slow_disk: dice.u8(0..3) == 0,
             grace: Duration::from_millis(dice.u64(100..6000)),
             producers,
             observers: dice.usize(1..=2),

@@ -92,7 +92,7 @@ impl World {
         Self {
             now: BEGINNING,
             net: Net::new(dice.fork()),
-            bus: Bus::new(plan.config.clone(), dice.fork()),
+            bus: Bus::new(plan.config.clone(), plan.slow_disk, dice.fork()),
             machines,
             clients,
             faults: plan.faults.clone().into(),
