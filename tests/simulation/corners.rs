@@ -2,7 +2,8 @@
 //! shows it.
 
 use sched_core::{
-    Backoff, Duration, ExitStatus, JobSpec, JobState, OnEvict, Outcome, Policy, Priority, TimeBound,
+    Backoff, Duration, ExitStatus, JobSpec, JobState, OnEvict, Outcome, Policy, Priority,
+    SpawnFailureKind, TimeBound,
 };
 use sched_tests::sim::scene::Scene;
 use std::num::NonZeroU32;
@@ -97,4 +98,17 @@ fn a_reserved_job_that_has_expired_does_not_start() {
     scene.dies(victim);
     assert_eq!(scene.outcomes(hasty), [Outcome::Expired]);
     assert_eq!(scene.calls(), ["spawn victim", "term victim", "spawn victim"]);
+}
+
+#[test]
+fn the_evictor_gets_the_slot_of_a_victim_that_never_started() {
+    let mut scene = Scene::new(1, Policy { aging: Some(secs(1)), ..Policy::seed() });
+    let victim = scene.submit(5, "victim").unwrap();
+    let old = scene.submit(9, "old").unwrap();
+    scene.wait(20);
+    scene.submit(3, "evictor").unwrap();
+    assert_eq!(scene.bin.pending_in_order()[0], old, "of the two it has waited longer");
+    scene.not_started(victim, SpawnFailureKind::Command);
+    assert_eq!(scene.calls(), ["spawn victim", "term victim", "spawn evictor"]);
+    assert!(matches!(scene.outcomes(victim), [Outcome::SpawnFailed(_)]));
 }
