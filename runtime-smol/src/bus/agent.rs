@@ -1,6 +1,7 @@
 //! A scheduler on a bus: what the bus assigns, runs here.
 
 mod serving;
+mod story;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,9 +14,10 @@ use sched_core::{Policy, Priority};
 use smol::Task;
 
 use self::serving::Serving;
+use self::story::Story;
 use super::{BusUrl, ClientConfig, SessionClient};
 use crate::process::{Command, SpawnerError};
-use crate::scheduler::{Scheduler, SchedulerGone, Summary};
+use crate::scheduler::{Scheduler, SchedulerGone, Subscription, Summary};
 
 /// A bus that is silent for so long, twice, is given up, so that another
 /// connection can be made before the leases lapse. A bus of version 1 answers
@@ -97,26 +99,32 @@ pub struct AgentCounts {
 }
 
 impl Agent {
-    /// Starts a scheduler, and connects to the bus in the background.
+    /// Starts a scheduler, and connects to the bus in the background. What
+    /// happens is told as by [`Scheduler::subscribe`], but a bus of version 1
+    /// has named the jobs.
     ///
     /// # Errors
     ///
     /// This machine cannot run so many processes at once, or the scheduler
     /// has ended at once.
-    pub async fn start(config: AgentConfig, translate: Translate) -> Result<Self, AgentError> {
+    pub async fn start(
+        config: AgentConfig,
+        translate: Translate,
+    ) -> Result<(Self, Subscription), AgentError> {
         let scheduler = Scheduler::start(config.slots, config.policy)?;
-        let story = scheduler.subscribe().await?;
+        let events = scheduler.subscribe().await?;
+        let (telling, story) = Story::new();
         let slots = u32::try_from(config.slots.get()).unwrap_or(u32::MAX);
         let identity = Identity { role: "scheduler", name: config.name, slots };
         let link =
             ClientConfig { ping_after: SILENCE, ..ClientConfig::new(config.bus, Role::Scheduler) };
         let client = SessionClient::open(link, identity);
-        let serving = Serving::new(scheduler.clone(), client, story, translate);
+        let serving = Serving::new(scheduler.clone(), client, (events, telling), translate);
         let (begin, begun) = async_channel::bounded(1);
         let (stop, stopped) = async_channel::bounded(1);
         let (alive, ended) = async_channel::bounded(1);
         let task = smol::spawn(serving.run(begun, stopped, alive));
-        Ok(Self { scheduler, task, begin, stop, ended })
+        Ok((Self { scheduler, task, begin, stop, ended }, story))
     }
 
     /// Its scheduler, to look at.

@@ -15,6 +15,7 @@ use smol::lock::OnceCell;
 
 use self::driver::{Driver, Request};
 pub use self::subscription::{Notice, Subscription};
+pub(crate) use self::subscription::{Subscriber, pair as subscription};
 use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpawnerError};
 
 /// How many requests may wait for the scheduler before callers wait as well.

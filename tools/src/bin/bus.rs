@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
+use sched_core::Policy;
 use sched_core::bus::BrokerEvent;
 use sched_runtime_smol::bus::{BindError, BusConfig, BusEvent, BusServer, BusStats};
-use tools::cli::{self, Shutdown, Versioned};
+use tools::cli::{self, Shutdown, Versioned, policy};
 use tracing::{error, info};
 
 /// The bus: a WebSocket server where producers submit jobs and schedulers
@@ -43,6 +44,13 @@ struct Arguments {
     /// to version 0 schedulers
     #[argh(switch)]
     queue_job_requests: bool,
+
+    /// the rules for jobs that do not say otherwise: durable (an evicted job
+    /// comes back, failures are tried three times, waiting jobs gain urgency)
+    /// or seed (an evicted job is dropped, one attempt, no aging) (default:
+    /// durable)
+    #[argh(option, arg_name = "POLICY", default = "Policy::durable()", from_str_fn(policy))]
+    policy: Policy,
 
     /// print the version
     #[argh(switch)]
@@ -90,6 +98,7 @@ async fn serve(arguments: Arguments) -> Result<BusStats, Failure> {
         allowed_hosts: arguments.allow_host,
         data: arguments.data,
         queue_job_requests: arguments.queue_job_requests,
+        policy: arguments.policy,
         ..usual
     };
     let mode = mode(config.data.as_deref());

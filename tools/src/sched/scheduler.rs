@@ -1,6 +1,5 @@
 //! `sched scheduler`.
 
-use std::error::Error;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -8,12 +7,11 @@ use std::thread::available_parallelism;
 use argh::FromArgs;
 use sched_core::Policy;
 use sched_runtime_smol::bus::BusUrl;
-use tracing::{error, info, warn};
+use tracing::error;
 
 use super::address;
-use crate::cli::{self, AboveZero, AtLeastOne, Seconds, Shutdown};
-use crate::narrate::InWords;
-use crate::worker::{Report, Terms, Worker, log_line, tell_story};
+use crate::cli::{self, AboveZero, AtLeastOne, Seconds};
+use crate::worker::{self, Terms};
 
 /// Runs the jobs of a bus until INT or TERM: test jobs, and those programs that
 /// it is allowed to run. When all slots are taken a more urgent job evicts the
@@ -64,7 +62,7 @@ impl RunScheduler {
     pub(super) fn run(self) -> ExitCode {
         cli::log_to_stderr(if self.debug { "debug" } else { "info" });
         let bus = address::bus(self.bus.clone());
-        match smol::block_on(serve(bus, self.terms())) {
+        match smol::block_on(worker::run(bus, self.terms())) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 error!("{why}");
@@ -84,35 +82,6 @@ impl RunScheduler {
             policy: Policy { grace: self.grace.map_or(usual.grace, |Seconds(time)| time), ..usual },
             allow: self.allow,
         }
-    }
-}
-
-async fn serve(bus: BusUrl, terms: Terms) -> Result<(), Box<dyn Error>> {
-    let shutdown = Shutdown::with_children()?;
-    let (slots, name) = (terms.slots.get(), terms.name.clone());
-    match &terms.allow[..] {
-        [] => warn!("no --allow: of all jobs, only test jobs will run here"),
-        programs => info!("may run {}", programs.join(", ")),
-    }
-    let worker = Worker::start(bus, terms).await?;
-    info!("{name} has {slots} slots");
-    let story = worker.scheduler().subscribe().await?;
-    let log = smol::spawn(tell_story(story, slots, log_line));
-    shutdown.or_done(worker.serve()).await;
-    info!("stopping; a second INT or TERM kills what still runs");
-    let report = worker.end(shutdown.urged()).await;
-    log.await;
-    conclude(&report);
-    Ok(())
-}
-
-fn conclude(report: &Report) {
-    if report.counts.declined > 0 {
-        warn!("{} jobs were declined, because they may not run here", report.counts.declined);
-    }
-    match &report.summary {
-        Some(summary) => cli::print_line(InWords(summary)),
-        None => error!("the scheduler went away; there is no summary"),
     }
 }
 

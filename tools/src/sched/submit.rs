@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::address::{self, USUAL_PATIENCE};
 use super::handover::{follow, hand_in};
 use super::{Failure, Patience, Status};
-use crate::cli::{self, AboveZero, AtLeastOne, Seconds};
+use crate::cli::{self, AboveZero, AtLeastOne, Seconds, fate};
 
 /// Submits a job, and prints its id. It runs on whatever scheduler of the bus
 /// has room, or a less urgent run to evict.
@@ -168,14 +168,6 @@ fn key(text: &str) -> Result<String, String> {
     match text.len() {
         1..=LONGEST => Ok(text.to_owned()),
         length => Err(format!("a key has 1 to {LONGEST} bytes, not {length}")),
-    }
-}
-
-fn fate(text: &str) -> Result<OnEvict, String> {
-    match text {
-        "drop" => Ok(OnEvict::Drop),
-        "requeue" => Ok(OnEvict::Requeue),
-        _ => Err(format!("{text:?} is neither drop nor requeue")),
     }
 }
 

@@ -16,6 +16,7 @@ use sched_core::{
 use smol::Timer;
 
 use super::super::SessionClient;
+use super::story::Story;
 use super::{AgentCounts, Translate};
 use crate::scheduler::{Ended, JobHandle, Notice, Scheduler, Subscription, Summary};
 
@@ -29,7 +30,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(super) struct Serving {
     scheduler: Scheduler,
     client: SessionClient,
-    story: Subscription,
+    events: Subscription,
+    story: Story,
     translate: Translate,
     /// Ours, with a bus of version 1.
     session: Option<SessionId>,
@@ -63,11 +65,11 @@ impl Serving {
     pub(super) fn new(
         scheduler: Scheduler,
         client: SessionClient,
-        story: Subscription,
+        (events, story): (Subscription, Story),
         translate: Translate,
     ) -> Self {
         let (held, counts) = (Holding::default(), AgentCounts::default());
-        Self { scheduler, client, story, translate, session: None, held, counts }
+        Self { scheduler, client, events, story, translate, session: None, held, counts }
     }
 
     /// Serves between the two signals, and comes back.
@@ -120,7 +122,7 @@ impl Serving {
                 Ok(wake) => self.handle_late(wake).await,
             }
         };
-        while let Some(Some(notice)) = poll_once(self.story.next()).await {
+        while let Some(Some(notice)) = poll_once(self.events.next()).await {
             self.handle_late(Wake::Story(Some(notice))).await;
         }
         self.wait_for_answers().await;
@@ -129,13 +131,16 @@ impl Serving {
     }
 
     async fn wake(&mut self) -> Wake {
-        let story = &mut self.story;
-        let story = async { Wake::Story(story.next().await) };
+        let events = &mut self.events;
+        let story = async { Wake::Story(events.next().await) };
         let heard = async { Wake::Heard(self.client.next_event().await) };
         story.or(heard).await
     }
 
     async fn handle(&mut self, wake: Wake) {
+        if let Wake::Story(Some(notice)) = &wake {
+            self.story.pass_on(notice);
+        }
         match wake {
             Wake::Heard(Some(event)) => self.hear(event).await,
             Wake::Story(Some(Notice::Event(event))) => self.follow(&event).await,
@@ -249,7 +254,7 @@ impl Serving {
         };
         match self.scheduler.submit(spec).await {
             Ok(handle) => {
-                tracing::info!("{bus_job} of the bus is {} here", handle.id());
+                self.story.name(handle.id(), bus_job);
                 let level = (!opts.shielded).then_some(level);
                 self.held.leases.insert(lease, handle.id());
                 self.held.jobs.insert(handle.id(), Held { handle, bus_job, lease, level });
