@@ -124,6 +124,24 @@ fn an_evicted_job_that_may_be_dropped_says_so() {
 }
 
 #[test]
+fn a_bus_with_the_rules_of_the_prototype_drops_who_is_evicted() {
+    let mut bus = Program::start(BUS, &["--listen", "127.0.0.1:0", "--policy", "seed"]);
+    let url = bus.url();
+    let _scheduler = scheduler(&url, "g1", "1");
+    let mut events = events(&url);
+    let victim = submit(&url, &["-p", "9", "--runtime", "3600"]);
+    until(&mut events, &victim, "running");
+    submit(&url, &["-p", "1", "--runtime", "0"]);
+    assert_eq!(until(&mut events, &victim, "evicted")["final"], true);
+    // Who says otherwise comes back.
+    let kept = submit(&url, &["-p", "9", "--on-evict", "requeue", "--runtime", "3600"]);
+    until(&mut events, &kept, "running");
+    submit(&url, &["-p", "1", "--runtime", "0"]);
+    until(&mut events, &kept, "pending");
+    until(&mut events, &kept, "running");
+}
+
+#[test]
 fn the_list_is_in_true_order_and_says_why() {
     let (_bus, url) = Program::bus();
     let low = submit(&url, &["-p", "7", "--runtime", "3600"]);
