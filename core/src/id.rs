@@ -1,5 +1,6 @@
 //! Newtype ids, printed short.
 
+use alloc::string::ToString;
 use core::fmt;
 
 /// How many of an id's bits count; the bits above name the bin that gave it.
@@ -22,6 +23,19 @@ macro_rules! bin_id {
             #[must_use]
             pub const fn bin(self) -> BinIndex {
                 BinIndex((self.0 >> COUNT_BITS) as u16)
+            }
+
+            /// Reads what `Display` writes; `None` if it is not that.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let number = text.strip_prefix($letter)?;
+                let (bin, count) = number.split_once('.').unwrap_or(("0", number));
+                let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+                if !plain(bin) || !plain(count) {
+                    return None;
+                }
+                let id = Self::new(BinIndex(bin.parse().ok()?), count.parse().ok()?);
+                (id.count().to_string() == count).then_some(id)
             }
 
             /// The place of this id among those of its bin, from 1.
@@ -87,6 +101,15 @@ pub struct SlotId(u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(u64);
 
+/// What a scheduler holds while it has a job of the bus: a fencing token. A
+/// report under a lease that has ended changes nothing. Never given twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(u64);
+
+/// A client of the bus over all its connections. Printed `s7`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(u64);
+
 macro_rules! plain_id {
     ($name:ident, $number:ty, $letter:literal) => {
         impl $name {
@@ -119,6 +142,17 @@ macro_rules! plain_id {
 
 plain_id!(SlotId, u32, "s");
 plain_id!(ClientId, u64, "c");
+plain_id!(LeaseId, u64, "l");
+plain_id!(SessionId, u64, "s");
+
+impl SessionId {
+    /// Reads what `Display` writes; `None` if it is not that.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(text.strip_prefix('s')?.parse().ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+}
 
 impl fmt::Display for BinIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,7 +169,6 @@ impl fmt::Debug for BinIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
 
     #[test]
     fn ids_print_short_and_name_their_bin() {
@@ -143,6 +176,18 @@ mod tests {
         let run = RunId::new(BinIndex::new(2), 3);
         assert_eq!(run.to_string(), "r2.3");
         assert_eq!((run.bin(), run.count()), (BinIndex::new(2), 3));
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_printed() {
+        for id in [JobId::new(BinIndex::default(), 17), JobId::new(BinIndex::new(3), 1)] {
+            assert_eq!(JobId::parse(&id.to_string()), Some(id));
+        }
+        for text in ["", "j", "17", "r17", "j-1", "j+1", "j01", "j1.", "j.1", "j 1", "j1.2.3"] {
+            assert_eq!(JobId::parse(text), None, "{text}");
+        }
+        assert_eq!(SessionId::parse("s7"), Some(SessionId::new(7)));
+        assert_eq!(SessionId::parse("s+7"), None);
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub struct JobSpec<C> {
     pub on_evict: Option<OnEvict>,
     /// How many attempts it has; `None`: as the policy says.
     pub max_attempts: Option<NonZeroU32>,
+    /// How urgent its runs are held to be when a victim is looked for; `None`:
+    /// as its priority and its wait say. For a scheduler that runs jobs whose
+    /// wait another has seen.
+    pub level: Option<i64>,
+    /// Whether its runs are spared from eviction, whatever the policy says.
+    pub shielded: bool,
 }
 
 impl<C> JobSpec<C> {
@@ -54,6 +60,8 @@ impl<C> JobSpec<C> {
             deadline: None,
             on_evict: None,
             max_attempts: None,
+            level: None,
+            shielded: false,
         }
     }
 
@@ -82,6 +90,20 @@ impl<C> JobSpec<C> {
     #[must_use]
     pub fn on_evict(mut self, fate: OnEvict) -> Self {
         self.on_evict = Some(fate);
+        self
+    }
+
+    /// Sets how urgent its runs are held to be when a victim is looked for.
+    #[must_use]
+    pub fn level(mut self, level: i64) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Sets whether its runs are spared from eviction.
+    #[must_use]
+    pub fn shielded(mut self, shielded: bool) -> Self {
+        self.shielded = shielded;
         self
     }
 

@@ -82,11 +82,12 @@ mod process_task;
 mod queue;
 mod runner;
 mod spawner;
+mod table;
 mod time;
 
 pub use bin::{Action, JobView, Mode, Refusal, SchedulerBin, Stats, SubmitError, UnknownJob};
 pub use event::{Event, EventKind, JobTally, Requeue};
-pub use id::{BinIndex, ClientId, JobId, RunId, SlotId};
+pub use id::{BinIndex, ClientId, JobId, LeaseId, RunId, SessionId, SlotId};
 pub use job::{JobSpec, JobState, Outcome, OutcomeKind, StopCause, TimeBound};
 pub use manager::SchedulerManager;
 pub use policy::{Backoff, OnEvict, OnExhausted, Policy};

@@ -97,6 +97,15 @@ impl<C> SchedulerManager<C> {
         self.bin_mut(job.bin()).ok_or(UnknownJob(job))?.cancel(now, job)
     }
 
+    /// See [`SchedulerBin::kill_job`].
+    ///
+    /// # Errors
+    ///
+    /// There is no such job, or it has its outcome already.
+    pub fn kill_job(&mut self, now: Instant, job: JobId) -> Result<(), UnknownJob> {
+        self.bin_mut(job.bin()).ok_or(UnknownJob(job))?.kill_job(now, job)
+    }
+
     /// See [`SchedulerBin::pause`].
     pub fn pause(&mut self, now: Instant) {
         self.each(|bin| bin.pause(now));

@@ -6,32 +6,51 @@ use std::time;
 use sched_core::Instant;
 use smol::Timer;
 
-/// A monotonic clock whose epoch is the moment it was made.
+/// A monotonic clock.
 ///
 /// Everything that talks to one machine of `core` must read one clock; copies
 /// share their epoch. The time a machine sleeps (suspend) does not count.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    epoch: time::Instant,
+    made: time::Instant,
+    /// What it showed then.
+    start: Instant,
 }
 
 impl Clock {
     /// A clock that starts at zero now.
     #[must_use]
     pub fn new() -> Self {
-        Self { epoch: time::Instant::now() }
+        Self { made: time::Instant::now(), start: Instant::ZERO }
     }
 
-    /// The time since this clock was made.
+    /// A clock that shows the time since the beginning of 1970, as the system
+    /// knew it when the clock was made. From then on it is as monotonic as any
+    /// other: it does not follow when the system's time is set. A system whose
+    /// time is before 1970 is taken to be at its beginning.
+    #[must_use]
+    pub fn unix() -> Self {
+        let since_1970 = time::SystemTime::now().duration_since(time::UNIX_EPOCH);
+        let start = Instant::from(since_1970.unwrap_or_default());
+        Self { made: time::Instant::now(), start }
+    }
+
+    /// The time of this clock.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::from(self.epoch.elapsed())
+        self.start + self.made.elapsed()
+    }
+
+    /// What the system calls `at`, or the time at which this clock was made if
+    /// that is later; `None`: nothing, it is too far away.
+    pub(crate) fn system_time_of(&self, at: Instant) -> Option<time::Instant> {
+        self.made.checked_add(at - self.start)
     }
 
     /// Waits until `at`, never less; at once if that is past. A time beyond
     /// what the system can name, such as [`Instant::FAR_FUTURE`], never comes.
     pub async fn sleep_until(&self, at: Instant) {
-        match self.epoch.checked_add(at - Instant::ZERO) {
+        match self.system_time_of(at) {
             Some(at) => drop(Timer::at(at).await),
             None => drop(Timer::never().await),
         }
@@ -56,6 +75,17 @@ mod tests {
         let at = clock.now() + Duration::from_millis(3);
         smol::block_on(clock.sleep_until(at));
         assert!(clock.now() >= at, "woke at {}, asked for {at}", clock.now());
+    }
+
+    #[test]
+    fn a_unix_clock_shows_the_date_and_sleeps_like_any_other() {
+        let clock = Clock::unix();
+        let now = clock.now();
+        assert!(now > Instant::from_secs(1_600_000_000), "{now}");
+        smol::block_on(clock.sleep_until(Instant::from_secs(1)));
+        let at = clock.now() + Duration::from_millis(3);
+        smol::block_on(clock.sleep_until(at));
+        assert!((3..1000).contains(&(clock.now() - now).as_millis()));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod bus;
 mod clock;
 pub mod process;
 pub mod scheduler;
+mod store;
 
 pub use clock::Clock;
 pub use process::{
@@ -24,6 +25,7 @@ pub use process::{
     SmolSpawner, SpawnerError,
 };
 pub use scheduler::{JobHandle, Scheduler};
+pub use store::StoreError;
 
 /// The code in the README runs.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod support;
+mod v1_support;
 
 mod admission;
 mod client_comes_back;
@@ -13,5 +14,10 @@ mod floods;
 mod malformed;
 mod python_clients;
 mod roles;
+mod session_client;
 mod silence;
 mod slow_subscriber;
+mod v1_beside_v0;
+mod v1_connections;
+mod v1_durable;
+mod v1_jobs;

@@ -17,6 +17,8 @@ fn a_run_knows_its_job_run_attempt_and_slot() {
         assert_eq!(output(&mut bench, sh(script)).await, "j1 r1 3 7");
         let lying = sh(script).env("SCHED_JOB", "another");
         assert_eq!(output(&mut bench, lying).await, "j2 r2 3 7", "the scheduler has the last word");
+        let named = sh(script).env_above_all("SCHED_JOB", "another");
+        assert_eq!(output(&mut bench, named).await, "another r3 3 7", "but for what is above all");
     });
 }
 

@@ -4,5 +4,7 @@ pub mod cli;
 pub mod demo;
 pub mod narrate;
 pub mod scenes;
+pub mod sched;
+pub mod submitter;
 pub mod worker;
 pub mod workload;

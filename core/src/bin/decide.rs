@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::table::{Phase, Record};
+use super::record::{Phase, Record};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
 use crate::event::{Event, EventKind, JobTally, Requeue};
 use crate::id::{JobId, RunId};
@@ -61,7 +61,7 @@ impl<C> SchedulerBin<C> {
         let tally = JobTally::default();
         let (attempt, cancelled) = (1, false);
         let record = Record { id, spec, submitted: now, phase, attempt, cancelled, tally };
-        let handle = self.jobs.insert(record);
+        let handle = self.jobs.insert(id, record);
         self.enqueue(handle);
         handle
     }
@@ -143,7 +143,9 @@ impl<C> SchedulerBin<C> {
             id,
             job: record.id,
             attempt: record.attempt,
-            level: level(record.spec.priority, now - record.submitted, self.policy.aging),
+            level: record.spec.level.unwrap_or_else(|| {
+                level(record.spec.priority, now - record.submitted, self.policy.aging)
+            }),
             shielded: record.is_shielded(&self.policy),
             time_limit: record.spec.time_limit,
             grace: self.policy.grace,
@@ -328,6 +330,12 @@ impl<C> SchedulerBin<C> {
         let now = self.now;
         let all: Vec<RunId> = self.runner.runs().map(|run| run.info.id).collect();
         for run in all {
+            self.kill_run(now, run);
+        }
+    }
+
+    pub(super) fn kill_run_of(&mut self, now: Instant, handle: u32) {
+        if let Some(Phase::Active(run)) = self.jobs.get(handle).map(|record| record.phase) {
             self.kill_run(now, run);
         }
     }

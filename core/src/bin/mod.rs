@@ -1,7 +1,7 @@
 //! The pending queue in front of one runner.
 
 mod decide;
-mod table;
+mod record;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -12,7 +12,7 @@ use core::num::NonZeroUsize;
 
 pub use self::view::{Action, JobView, Mode, Refusal, Stats, SubmitError, UnknownJob};
 
-use self::table::{Phase, Table};
+use self::record::{Phase, Record};
 use crate::event::{Event, EventKind};
 use crate::heap::IndexHeap;
 use crate::id::{BinIndex, JobId, RunId};
@@ -22,6 +22,7 @@ use crate::process_task::TaskState;
 use crate::queue::Queue;
 use crate::runner::{PriorityRunner, RunOrder, RunView};
 use crate::spawner::{Exit, ProcessSpawner, SpawnFailure};
+use crate::table::Table;
 use crate::time::Instant;
 
 /// How many events of earlier inputs are kept for a driver that does not drain
@@ -98,7 +99,7 @@ pub struct SchedulerBin<C> {
     drained: bool,
     runner: PriorityRunner,
     queue: Queue,
-    jobs: Table<C>,
+    jobs: Table<JobId, Record<C>>,
     backing_off: usize,
     /// By job: the next time at which something is due about it.
     timers: IndexHeap<(Instant, JobId)>,
@@ -168,6 +169,23 @@ impl<C> SchedulerBin<C> {
         let handle = self.jobs.handle(job);
         if let Some(handle) = handle {
             self.cancel_job(now, handle);
+        }
+        self.finish(now);
+        handle.map(|_| ()).ok_or(UnknownJob(job))
+    }
+
+    /// As [`cancel`](Self::cancel), without a grace period; also after one. For
+    /// a job that somebody else may be running by now.
+    ///
+    /// # Errors
+    ///
+    /// There is no such job, or it has its outcome already.
+    pub fn kill_job(&mut self, now: Instant, job: JobId) -> Result<(), UnknownJob> {
+        let now = self.begin(now);
+        let handle = self.jobs.handle(job);
+        if let Some(handle) = handle {
+            self.cancel_job(now, handle);
+            self.kill_run_of(now, handle);
         }
         self.finish(now);
         handle.map(|_| ()).ok_or(UnknownJob(job))

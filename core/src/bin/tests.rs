@@ -197,6 +197,18 @@ fn after_enough_evictions_a_job_is_shielded() {
 }
 
 #[test]
+fn a_job_may_come_with_a_level_and_a_shield_of_its_own() {
+    let mut scene = Scene::new(2, Policy::seed());
+    let job = |priority, name| JobSpec::new(Priority::new(priority), name);
+    scene.submit_job(job(9, "waited long").level(1)).unwrap();
+    scene.submit_job(job(9, "shielded").shielded(true)).unwrap();
+    scene.submit("urgent", 1);
+    assert_eq!(scene.calls(), ["start waited long", "start shielded"]);
+    scene.submit("more urgent", 0);
+    assert_eq!(scene.calls(), ["term waited long"]);
+}
+
+#[test]
 fn f2_a_burst_of_rising_urgency_keeps_one_process_a_slot() {
     let mut scene = Scene::new(1, Policy::seed());
     let names = ["j9", "j8", "j7", "j6", "j5"];
@@ -498,4 +510,15 @@ fn events_that_nobody_drains_are_bounded_and_counted() {
     assert!(bin.events.len() <= EVENT_BACKLOG + 1, "{}", bin.events.len());
     let told = bin.events.len() as u64 + bin.stats().events_dropped;
     assert_eq!(told, rounds + 1, "one acceptance each, and one start");
+}
+
+#[test]
+fn a_job_is_killed_without_grace_also_while_it_is_being_cancelled() {
+    let mut scene = Scene::new(2, Policy::seed());
+    let (first, second) = (scene.submit("first", 5), scene.submit("second", 5));
+    assert_eq!(scene.calls(), ["start first", "start second"]);
+    scene.verb(|bin, now| bin.kill_job(now, first).unwrap());
+    scene.verb(|bin, now| bin.cancel(now, second).unwrap());
+    scene.verb(|bin, now| bin.kill_job(now, second).unwrap());
+    assert_eq!(scene.calls(), ["kill first", "term second", "kill second"]);
 }

@@ -5,8 +5,10 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::exchange::{Exchange, ExchangeConfig, Persist};
 use super::message::{Command, CommandError, Role};
 use super::payload::{PayloadError, TestJob};
+use super::v1::{Counters, Envelope, Registration, Reply, Request, RequestError, Submission};
 use crate::id::ClientId;
 use crate::time::Instant;
 
@@ -42,8 +44,17 @@ const EVENTS_KEPT: usize = 1024;
 /// assert_eq!(&*transmit.frame, r#"{"priority":3, "runtime":7}"#);
 /// assert!(broker.poll_transmit().is_none());
 /// ```
-#[derive(Debug, Default)]
+///
+/// # Version 1
+///
+/// A client that registers with `"v": 1` speaks version 1 from then on. Its
+/// jobs and leases are the [`Exchange`]'s affair. To producers of version 0
+/// all schedulers of version 1 together are one more scheduler: each of their
+/// jobs goes to one of these, through the queue.
+#[derive(Debug)]
 pub struct Broker {
+    exchange: Exchange,
+    queue_job_requests: bool,
     clients: BTreeMap<ClientId, Client>,
     schedulers: BTreeSet<ClientId>,
     producers: usize,
@@ -56,6 +67,8 @@ pub struct Broker {
 struct Client {
     peer: Arc<str>,
     producer: bool,
+    /// Whether it speaks version 1.
+    modern: bool,
 }
 
 /// A text frame that is to be sent.
@@ -105,6 +118,8 @@ pub enum Fault {
         /// Its length.
         bytes: usize,
     },
+    /// It is a request of version 1 that was refused; the client was told.
+    Request(RequestError),
     /// It submits a job that no scheduler can use. It was passed on all the
     /// same, because what a job looks like is between its producer and its
     /// schedulers.
@@ -115,6 +130,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command(error) => write!(f, "message ignored: {error}"),
+            Self::Request(error) => write!(f, "request refused: {error}"),
             Self::Binary { bytes } => write!(f, "binary message of {bytes} bytes ignored"),
             Self::Payload(error) => write!(f, "job passed on, but not usable: {error}"),
         }
@@ -140,11 +156,62 @@ pub struct BrokerStats {
     pub events_lost: u64,
 }
 
+impl Default for Broker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BrokerStats {
+    const ZERO: Self = Self {
+        messages: 0,
+        jobs: 0,
+        transmitted: 0,
+        dropped: 0,
+        ignored: 0,
+        faults: 0,
+        events_lost: 0,
+    };
+}
+
 impl Broker {
-    /// A bus without clients.
+    /// A bus without clients, that keeps its jobs in memory.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_exchange(Exchange::new(ExchangeConfig::new(0)))
+    }
+
+    /// A bus without clients, with this queue.
+    #[must_use]
+    pub const fn with_exchange(exchange: Exchange) -> Self {
+        Self {
+            exchange,
+            queue_job_requests: false,
+            clients: BTreeMap::new(),
+            schedulers: BTreeSet::new(),
+            producers: 0,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: BrokerStats::ZERO,
+        }
+    }
+
+    /// From now on every job of a producer of version 0 is queued, and none is
+    /// passed on to schedulers of version 0.
+    pub const fn queue_job_requests(&mut self) {
+        self.queue_job_requests = true;
+    }
+
+    /// The queue, to look at.
+    #[must_use]
+    pub const fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// What the queue has counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.exchange.counters()
     }
 
     /// How many clients are connected.
@@ -162,7 +229,7 @@ impl Broker {
     /// How many clients are schedulers.
     #[must_use]
     pub fn schedulers(&self) -> usize {
-        self.schedulers.len()
+        self.schedulers.len() + self.exchange.schedulers()
     }
 
     /// Counts since the broker was made.
@@ -173,37 +240,53 @@ impl Broker {
 
     /// A client has connected. `peer` names it to people: its address.
     pub fn handle_connect(&mut self, _now: Instant, client: ClientId, peer: &str) {
-        let new = || Client { peer: peer.into(), producer: false };
+        let new = || Client { peer: peer.into(), producer: false, modern: false };
         self.clients.entry(client).or_insert_with(new);
     }
 
-    /// A client's connection has ended, and its roles with it.
-    pub fn handle_disconnect(&mut self, now: Instant, client: ClientId) {
-        self.end_roles(now, client);
+    /// A client's connection has ended, and its roles with it. `in_order`: it
+    /// has closed, and was not merely lost; a scheduler gives its jobs back
+    /// then.
+    pub fn handle_disconnect(&mut self, now: Instant, client: ClientId, in_order: bool) {
+        self.leave(now, client, in_order);
         self.clients.remove(&client);
     }
 
     /// Takes a client's roles away: it is sent nothing any more. What it said
     /// before is still heard. For a connection that is being closed.
-    pub fn end_roles(&mut self, _now: Instant, client: ClientId) {
+    pub fn end_roles(&mut self, now: Instant, client: ClientId) {
+        self.leave(now, client, false);
+    }
+
+    fn leave(&mut self, now: Instant, client: ClientId, in_order: bool) {
+        let schedulers = self.schedulers();
+        self.exchange.disconnect(now, client, in_order);
+        self.schedulers.remove(&client);
         let was_producer =
             self.clients.get_mut(&client).is_some_and(|c| core::mem::take(&mut c.producer));
         self.producers -= usize::from(was_producer);
-        if self.schedulers.remove(&client) | was_producer {
+        if was_producer || schedulers != self.schedulers() {
             self.roles_changed();
         }
     }
 
     /// A client has sent a text message. One from a client that is not
     /// connected is ignored.
-    pub fn handle_message(&mut self, _now: Instant, client: ClientId, text: &str) {
-        if !self.clients.contains_key(&client) {
+    pub fn handle_message(&mut self, now: Instant, client: ClientId, text: &str) {
+        let Some(modern) = self.clients.get(&client).map(|it| it.modern) else {
             return;
-        }
+        };
         self.stats.messages += 1;
+        if modern {
+            return self.handle_request(now, client, text);
+        }
         match Command::parse(text) {
-            Ok(Command::Register(role)) => self.register(client, role),
-            Ok(Command::JobRequest { payload }) => self.publish(client, payload),
+            Ok(Command::Register(role)) if !self.turns_modern(now, client, text) => {
+                self.register(client, role);
+            }
+            Ok(Command::Register(_)) => {}
+            Ok(Command::JobRequest { payload }) => self.publish(now, client, payload),
+            Ok(Command::Unknown) if self.turns_modern(now, client, text) => {}
             Ok(Command::Unknown) => self.stats.ignored += 1,
             Err(error) => self.fault(client, Fault::Command(error)),
         }
@@ -217,18 +300,44 @@ impl Broker {
         }
     }
 
-    /// Lets time act. Nothing in version 0 of the protocol depends on time.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    /// Lets time act.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.exchange.handle_timeout(now);
+    }
+
+    /// Everything up to this number is on disk.
+    pub fn handle_persisted(&mut self, now: Instant, seq: u64) {
+        self.exchange.handle_persisted(now, seq);
+    }
+
+    /// See [`Exchange::handle_persist_failed`].
+    pub fn handle_persist_failed(&mut self, now: Instant, why: &str) {
+        self.exchange.handle_persist_failed(now, why);
+    }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        None
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.exchange.poll_timeout()
+    }
+
+    /// What must be on disk next; see [`Exchange::poll_persist`].
+    pub fn poll_persist(&mut self) -> Option<Persist> {
+        self.exchange.poll_persist()
+    }
+
+    /// The next client whose connection is to be closed, because it has come
+    /// back on another.
+    pub fn poll_close(&mut self) -> Option<ClientId> {
+        self.exchange.poll_close()
     }
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.transmits.pop_front().or_else(|| {
+            let (to, frame) = self.exchange.poll_transmit()?;
+            Some(Transmit { to, frame })
+        })
     }
 
     /// The next thing that happened, for whoever wants to know.
@@ -253,15 +362,79 @@ impl Broker {
         }
     }
 
-    fn publish(&mut self, from: ClientId, payload: &str) {
+    /// Whether this is a registration with version 1, which is carried out.
+    fn turns_modern(&mut self, now: Instant, client: ClientId, text: &str) -> bool {
+        let Ok(Request::Register(registration)) = Envelope::parse(text).request else {
+            return false;
+        };
+        if registration.version == 0 {
+            return false;
+        }
+        if let Some(it) = self.clients.get_mut(&client) {
+            it.modern = true;
+        }
+        self.register_modern(now, client, &registration);
+        true
+    }
+
+    fn register_modern(&mut self, now: Instant, client: ClientId, as_what: &Registration<'_>) {
+        let before = (self.producers, self.schedulers());
+        if as_what.role == "producer" {
+            if let Some(it) = self.clients.get_mut(&client) {
+                let new = !core::mem::replace(&mut it.producer, true);
+                self.producers += usize::from(new);
+            }
+        }
+        self.exchange.register(now, client, as_what);
+        if before != (self.producers, self.schedulers()) {
+            self.roles_changed();
+        }
+    }
+
+    fn handle_request(&mut self, now: Instant, client: ClientId, text: &str) {
+        let Envelope { id, request } = Envelope::parse(text);
+        let re = id.as_deref();
+        let exchange = &mut self.exchange;
+        match request {
+            Ok(Request::Register(registration)) => self.register_modern(now, client, &registration),
+            Ok(Request::Submit(job)) => {
+                self.stats.jobs += 1;
+                exchange.submit(now, client, id, &job);
+            }
+            Ok(Request::JobRequest { payload }) => self.publish(now, client, payload),
+            Ok(Request::Cancel(job)) => exchange.cancel(now, client, re, job),
+            Ok(Request::Report(report)) => exchange.report(now, client, re, &report),
+            Ok(Request::Beat { leases, floor, .. }) => exchange.beat(now, client, &leases, floor),
+            Ok(Request::Subscribe { since, all }) => {
+                exchange.subscribe(now, client, re, since, all)
+            }
+            Ok(Request::Admin { verb, target }) => {
+                exchange.admin(now, client, re, verb, target.as_deref());
+            }
+            Err(error) => {
+                let RequestError { code, message } = &error;
+                let (code, name) = (code.number(), code.name());
+                let reply = serde_json::to_string(&Reply::Error { re, code, name, message });
+                let frame = reply.ok().map(Arc::from);
+                self.transmits.extend(frame.map(|frame| Transmit { to: client, frame }));
+                self.fault(client, Fault::Request(error));
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Instant, from: ClientId, payload: &str) {
         self.stats.jobs += 1;
         if let Err(error) = TestJob::from_payload(payload) {
             self.fault(from, Fault::Payload(error));
         }
+        let queued = self.enqueue(now, from, payload);
         let receivers = self.schedulers.len() - usize::from(self.schedulers.contains(&from));
+        let receivers = if self.queue_job_requests { 0 } else { receivers };
         if receivers == 0 {
-            self.stats.dropped += 1;
-            self.tell(from, |client, peer| BrokerEvent::Dropped { client, peer });
+            if !queued {
+                self.stats.dropped += 1;
+                self.tell(from, |client, peer| BrokerEvent::Dropped { client, peer });
+            }
             return;
         }
         self.stats.transmitted += receivers as u64;
@@ -270,13 +443,25 @@ impl Broker {
         self.transmits.extend(others.map(|&to| Transmit { to, frame: frame.clone() }));
     }
 
+    /// Puts a job of a producer of version 0 into the queue, if that is wanted
+    /// or there are schedulers of version 1. Returns whether it did.
+    fn enqueue(&mut self, now: Instant, from: ClientId, payload: &str) -> bool {
+        if !self.queue_job_requests && self.exchange.schedulers() == 0 {
+            return false;
+        }
+        let Ok(job) = Submission::plain(payload) else { return false };
+        let before = self.exchange.counters().refused;
+        self.exchange.submit(now, from, None, &job);
+        self.exchange.counters().refused == before
+    }
+
     fn fault(&mut self, client: ClientId, fault: Fault) {
         self.stats.faults += 1;
         self.tell(client, |client, peer| BrokerEvent::Fault { client, peer, fault });
     }
 
     fn roles_changed(&mut self) {
-        let (producers, schedulers) = (self.producers, self.schedulers.len());
+        let (producers, schedulers) = (self.producers, self.schedulers());
         self.push(BrokerEvent::RolesChanged { producers, schedulers });
     }
 

@@ -14,9 +14,14 @@
 //! bus byte for byte as its producer wrote it.
 
 mod broker;
+mod exchange;
 mod message;
 mod payload;
+mod session;
+pub mod v1;
 
 pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Transmit};
+pub use exchange::{Exchange, ExchangeConfig, Persist, PersistOp, RestoreError};
 pub use message::{Command, CommandError, Role};
 pub use payload::{MAX_RUNTIME, PayloadError, TestJob};
+pub use session::{Identity, JobReport, Session, SessionEvent};

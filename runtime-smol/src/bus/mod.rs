@@ -1,4 +1,5 @@
-//! The bus on real sockets: [`BusServer`] and [`BusClient`].
+//! The bus on real sockets: [`BusServer`], and its clients [`BusClient`] and
+//! [`SessionClient`].
 //!
 //! # How a connection is built, and why
 //!
@@ -36,6 +37,7 @@
 //! own by default (`SMOL_THREADS`). Host names are resolved on the thread pool
 //! of the `blocking` crate.
 
+mod agent;
 mod backoff;
 mod client;
 mod outbox;
@@ -48,7 +50,10 @@ mod writer;
 
 use std::time::Duration;
 
-pub use client::{BusClient, ClientConfig, ClientEvent, ClientStats, Payload, SendError};
+pub use agent::{Agent, AgentConfig, AgentCounts, AgentError, Translate, Wanted};
+pub use client::{
+    BusClient, ClientConfig, ClientEvent, ClientStats, Payload, SendError, SessionClient,
+};
 pub use server::{BindError, BusConfig, BusEvent, BusHandle, BusServer, BusStats};
 pub use url::{BusUrl, UrlError};
 

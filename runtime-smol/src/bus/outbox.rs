@@ -149,12 +149,13 @@ impl Outbox {
         self.open.1.clone()
     }
 
-    /// Waits for half of the room to be free, or for the close. For one
-    /// waiter at a time.
-    pub(super) async fn room(&self) {
+    /// Waits until this frame would be taken and half of the room is free, or
+    /// for the close. For one waiter at a time.
+    pub(super) async fn room_for(&self, frame: &Bytes) {
+        let most = (self.limit / 2).min(self.limit.saturating_sub(frame.len() + FRAME_COST));
         poll_fn(|cx| {
             let mut state = self.lock();
-            if state.bytes <= self.limit / 2 || self.is_closed() {
+            if state.bytes <= most || self.is_closed() {
                 return Poll::Ready(());
             }
             state.pusher = Some(cx.waker().clone());
@@ -329,9 +330,22 @@ mod tests {
     #[test]
     fn room_is_waited_for() {
         let outbox = Outbox::new(100);
+        let small = Bytes::from_static(b"\x81");
         outbox.push(vec![0x81; 100].into()).unwrap();
-        assert_eq!(block_on(poll_once(outbox.room())), None);
+        assert_eq!(block_on(poll_once(outbox.room_for(&small))), None);
         batch(&outbox);
-        assert_eq!(block_on(poll_once(outbox.room())), Some(()));
+        assert_eq!(block_on(poll_once(outbox.room_for(&small))), Some(()));
+    }
+
+    #[test]
+    fn where_there_is_room_for_a_small_frame_a_great_one_may_have_to_wait() {
+        let outbox = Outbox::new(1000);
+        let (small, great) = (Bytes::from_static(b"\x81"), Bytes::from(vec![0x81; 5000]));
+        outbox.push(small.clone()).unwrap();
+        assert_eq!(block_on(poll_once(outbox.room_for(&small))), Some(()));
+        assert_eq!(block_on(poll_once(outbox.room_for(&great))), None);
+        batch(&outbox);
+        assert_eq!(block_on(poll_once(outbox.room_for(&great))), Some(()));
+        assert_eq!(outbox.push(great), Ok(()));
     }
 }

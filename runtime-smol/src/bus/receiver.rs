@@ -167,6 +167,13 @@ impl Receiver {
 }
 
 impl End {
+    /// Whether the other end closed because it was done: it will not be back
+    /// for what it had.
+    pub(super) fn is_in_order(&self) -> bool {
+        let done = |frame: &CloseFrame| matches!(frame.code, CloseCode::Normal | CloseCode::Away);
+        matches!(self, Self::Closed(Some(frame)) if done(frame))
+    }
+
     /// What the other end is told.
     const fn answer(&self) -> Option<(CloseCode, &'static str)> {
         match self {

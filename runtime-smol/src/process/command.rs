@@ -18,6 +18,7 @@ pub struct Command {
     args: Vec<OsString>,
     cwd: Option<PathBuf>,
     env: Vec<(OsString, OsString)>,
+    env_above_all: Vec<(OsString, OsString)>,
     output: Output,
 }
 
@@ -53,6 +54,7 @@ impl Command {
             args: Vec::new(),
             cwd: None,
             env: Vec::new(),
+            env_above_all: Vec::new(),
             output: Output::default(),
         }
     }
@@ -79,9 +81,19 @@ impl Command {
     }
 
     /// Adds a variable to the environment, which is otherwise this program's.
+    /// It does not replace the variables in which a scheduler tells a run what
+    /// it is (`SCHED_JOB`, `SCHED_RUN`, `SCHED_ATTEMPT`, `SCHED_SLOT`).
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a variable that replaces every other, those of the scheduler too:
+    /// for whoever runs jobs that somebody else has numbered.
+    #[must_use]
+    pub fn env_above_all(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env_above_all.push((name.into(), value.into()));
         self
     }
 
@@ -106,6 +118,10 @@ impl Command {
 
     pub(super) fn variables(&self) -> &[(OsString, OsString)] {
         &self.env
+    }
+
+    pub(super) fn variables_above_all(&self) -> &[(OsString, OsString)] {
+        &self.env_above_all
     }
 
     pub(super) fn destination(&self) -> Output {

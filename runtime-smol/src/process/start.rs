@@ -62,6 +62,7 @@ fn start_here(command: &Command, vars: &Variables) -> Result<Started, SpawnFailu
     std.arg0(command.program()).args(command.arguments()).process_group(0);
     std.envs(command.variables().iter().map(|(name, value)| (name, value)));
     std.envs(vars.iter().map(|(name, value)| (name, value)));
+    std.envs(command.variables_above_all().iter().map(|(name, value)| (name, value)));
     if let Some(dir) = command.working_dir() {
         std.current_dir(dir);
     }

@@ -15,6 +15,7 @@ use smol::lock::OnceCell;
 
 use self::driver::{Driver, Request};
 pub use self::subscription::{Notice, Subscription};
+pub(crate) use self::subscription::{Subscriber, pair as subscription};
 use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpawnerError};
 
 /// How many requests may wait for the scheduler before callers wait as well.
@@ -177,6 +178,15 @@ impl Scheduler {
     /// There is no such job, it has its outcome already, or the scheduler has ended.
     pub async fn cancel(&self, job: JobId) -> Result<(), CancelFailed> {
         Ok(self.act(move |manager, now| manager.cancel(now, job)).await??)
+    }
+
+    /// As [`cancel`](Self::cancel), without a grace period; also after one.
+    ///
+    /// # Errors
+    ///
+    /// There is no such job, it has its outcome already, or the scheduler has ended.
+    pub async fn kill_job(&self, job: JobId) -> Result<(), CancelFailed> {
+        Ok(self.act(move |manager, now| manager.kill_job(now, job)).await??)
     }
 
     /// Starts nothing new until [`resume`](Self::resume); what runs goes on.

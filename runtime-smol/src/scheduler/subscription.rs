@@ -44,14 +44,15 @@ impl Subscription {
 
 /// The scheduler's side of a subscription.
 #[derive(Debug)]
-pub(super) struct Subscriber {
+pub(crate) struct Subscriber {
     notices: Sender<Notice>,
     /// Events that were not told, and not yet told as missing either. The
     /// subscription reads it only when this side has gone.
     missed: Arc<AtomicU64>,
 }
 
-pub(super) fn pair() -> (Subscriber, Subscription) {
+/// Both ends of a subscription.
+pub(crate) fn pair() -> (Subscriber, Subscription) {
     let (sender, notices) = async_channel::bounded(BACKLOG);
     let missed = Arc::new(AtomicU64::new(0));
     (Subscriber { notices: sender, missed: missed.clone() }, Subscription { notices, missed })
@@ -59,7 +60,7 @@ pub(super) fn pair() -> (Subscriber, Subscription) {
 
 impl Subscriber {
     /// Passes an event on. Returns whether the subscriber is still there.
-    pub(super) fn tell(&self, event: &Event) -> bool {
+    pub(crate) fn tell(&self, event: &Event) -> bool {
         let missed = self.missed.load(Ordering::Relaxed);
         if missed > 0 && self.send(Notice::Missed(missed)) != Sent::Done {
             self.missed.fetch_add(1, Ordering::Relaxed);
@@ -69,6 +70,11 @@ impl Subscriber {
         let sent = self.send(Notice::Event(event.clone()));
         self.missed.fetch_add(u64::from(sent == Sent::Full), Ordering::Relaxed);
         sent != Sent::Gone
+    }
+
+    /// So many events were missed before they came here.
+    pub(crate) fn miss(&self, count: u64) {
+        self.missed.fetch_add(count, Ordering::Relaxed);
     }
 
     fn send(&self, notice: Notice) -> Sent {

@@ -1,16 +1,21 @@
-//! The bus: passes the jobs of producers on to schedulers.
+//! The bus: takes the jobs of producers, and gives them to schedulers.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
+use sched_core::Policy;
 use sched_core::bus::BrokerEvent;
 use sched_runtime_smol::bus::{BindError, BusConfig, BusEvent, BusServer, BusStats};
-use tools::cli::{self, Shutdown, Versioned};
+use tools::cli::{self, Shutdown, Versioned, policy};
 use tracing::{error, info};
 
-/// The bus: a WebSocket server that passes every job on to every scheduler
-/// that is connected. A job that no scheduler is there for is dropped.
+/// The bus: a WebSocket server where producers submit jobs and schedulers
+/// take them. Version 1 of its protocol queues jobs, gives each to one
+/// scheduler at a time, and tells what became of it. For clients of version 0
+/// a job goes to every scheduler that is connected, and is dropped when there
+/// is none.
 ///
 /// It prints the address it listens on to stdout, and its log to stderr;
 /// RUST_LOG sets how much (default: info).
@@ -29,6 +34,23 @@ struct Arguments {
     /// IP addresses; may be given several times
     #[argh(option, arg_name = "NAME")]
     allow_host: Vec<String>,
+
+    /// keep the jobs in this directory, so that they survive the bus: a job is
+    /// accepted once it is on disk (default: in memory, where they end with it)
+    #[argh(option, arg_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// queue the jobs of version 0 producers as well, and pass none of them on
+    /// to version 0 schedulers
+    #[argh(switch)]
+    queue_job_requests: bool,
+
+    /// the rules for jobs that do not say otherwise: durable (an evicted job
+    /// comes back, failures are tried three times, waiting jobs gain urgency)
+    /// or seed (an evicted job is dropped, one attempt, no aging) (default:
+    /// durable)
+    #[argh(option, arg_name = "POLICY", default = "Policy::durable()", from_str_fn(policy))]
+    policy: Policy,
 
     /// print the version
     #[argh(switch)]
@@ -74,11 +96,15 @@ async fn serve(arguments: Arguments) -> Result<BusStats, Failure> {
         // A few of the greatest messages must fit.
         outbox_bytes: usual.outbox_bytes.max(4 * arguments.max_frame),
         allowed_hosts: arguments.allow_host,
+        data: arguments.data,
+        queue_job_requests: arguments.queue_job_requests,
+        policy: arguments.policy,
         ..usual
     };
+    let mode = mode(config.data.as_deref());
     let server = BusServer::bind(config).await?;
     cli::print_line(server.local_addr());
-    info!("the bus listens at ws://{}/", server.local_addr());
+    info!("the bus listens at ws://{}/; {mode}", server.local_addr());
     let (handle, events) = (server.handle(), server.events());
     let running = smol::spawn(server.run());
     shutdown
@@ -100,8 +126,31 @@ fn tell(event: &BusEvent) {
     }
 }
 
+fn mode(data: Option<&Path>) -> String {
+    match data {
+        Some(directory) => format!("jobs are kept in {}", directory.display()),
+        None => "jobs are kept in memory, and end with it".to_owned(),
+    }
+}
+
 fn conclude(stats: &BusStats) {
-    let (bus, jobs) = (stats, stats.broker);
+    let (bus, jobs, queue) = (stats, stats.broker, stats.exchange);
+    info!(
+        "queue: {} jobs accepted, {} refused; {} finished, {} failed, {} timed out, {} evicted, {} \
+         cancelled, {} expired, {} not started, {} lost; {} wait, {} are with schedulers",
+        queue.accepted,
+        queue.refused,
+        queue.finished,
+        queue.failed,
+        queue.timed_out,
+        queue.evicted,
+        queue.cancelled,
+        queue.expired,
+        queue.spawn_failed,
+        queue.lost,
+        queue.pending,
+        queue.running
+    );
     info!(
         "stopped after {} jobs from {} clients: {} copies passed on, {} jobs dropped because no \
          scheduler was there, {} faults, {} slow clients closed",

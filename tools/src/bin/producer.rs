@@ -9,13 +9,20 @@ use sched_runtime_smol::bus::{BusClient, BusUrl, ClientConfig};
 use smol::Timer;
 use tools::cli::{self, AboveZero, AtLeastOne, PriorityRange, Seconds, SecondsRange};
 use tools::cli::{Shutdown, Versioned};
+use tools::sched::table;
+use tools::submitter::Submitter;
 use tools::workload::Workload;
 use tracing::{error, info};
 
 /// Submits test jobs to a bus: periodically, or after random waits. A bus that
 /// is not there is waited for.
 #[derive(FromArgs)]
-#[argh(help_triggers("-h", "--help"))]
+#[argh(
+    help_triggers("-h", "--help"),
+    error_code(0, "it has made its jobs, or was asked to end"),
+    error_code(1, "it could not do its part; with --submit: the bus speaks version 0"),
+    error_code(2, "the arguments make no sense")
+)]
 struct Arguments {
     /// seconds between two jobs; with -g, the mean (default: 5)
     #[argh(
@@ -55,6 +62,12 @@ struct Arguments {
     #[argh(option, arg_name = "A..B", default = "default_runtime()")]
     runtime: SecondsRange,
 
+    /// speak version 1: the bus queues each job, and what becomes of it is
+    /// logged. After --count jobs wait until all have ended; print a table of
+    /// outcomes and times at the end
+    #[argh(switch)]
+    submit: bool,
+
     /// print the version
     #[argh(switch)]
     version: bool,
@@ -80,7 +93,27 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if arguments.submit {
+        return smol::block_on(submit_and_follow(arguments, &shutdown));
+    }
     smol::block_on(produce(arguments, &shutdown))
+}
+
+async fn submit_and_follow(arguments: Arguments, shutdown: &Shutdown) -> ExitCode {
+    let count = arguments.count.map(|AtLeastOne(count)| count);
+    let bus = arguments.bus.clone();
+    let mut submitter = Submitter::new(workload(arguments), count);
+    let done = shutdown.or_done(submitter.run(bus)).await;
+    info!("ending after {} jobs", submitter.made());
+    let lines = submitter.tally().lines(submitter.open(), table::width());
+    cli::print_line(lines.join("\n"));
+    match done {
+        Some(Err(why)) => {
+            error!("{why}");
+            ExitCode::FAILURE
+        }
+        Some(Ok(())) | None => ExitCode::SUCCESS,
+    }
 }
 
 async fn produce(arguments: Arguments, shutdown: &Shutdown) -> ExitCode {

@@ -1,6 +1,5 @@
 //! The sample scheduler: runs the jobs of a bus, as processes that sleep.
 
-use std::error::Error;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,10 +7,9 @@ use std::time::Duration;
 use argh::FromArgs;
 use sched_core::{OnEvict, Policy};
 use sched_runtime_smol::bus::BusUrl;
-use tools::cli::{self, AboveZero, AtLeastOne, Seconds, Shutdown, Versioned};
-use tools::narrate::InWords;
-use tools::worker::{Report, Terms, Worker, log_line, tell_story};
-use tracing::{error, info, warn};
+use tools::cli::{self, AboveZero, AtLeastOne, Seconds, Versioned, fate, policy};
+use tools::worker::{self, Terms};
+use tracing::error;
 
 /// Takes jobs from a bus until INT or TERM. Each job is a process that sleeps.
 /// When all slots are taken a more urgent job evicts the least urgent one.
@@ -39,7 +37,8 @@ struct Arguments {
     #[argh(option, arg_name = "URL", default = "BusUrl::local()")]
     bus: BusUrl,
 
-    /// what becomes of an evicted job: drop or requeue (default: the policy's)
+    /// with a bus of version 0: what becomes of an evicted job, drop or requeue
+    /// (default: the policy's); one of version 1 decides that itself
     #[argh(option, arg_name = "FATE", from_str_fn(fate))]
     on_evict: Option<OnEvict>,
 
@@ -48,11 +47,20 @@ struct Arguments {
     #[argh(option, arg_name = "SECONDS")]
     grace: Option<Seconds>,
 
-    /// the rules: seed (an evicted job is dropped, 5 s of grace) or durable
-    /// (it comes back, failures are tried again, waiting jobs gain urgency,
-    /// 10 s of grace) (default: seed)
+    /// the rules with a bus of version 0: seed (an evicted job is dropped, 5 s
+    /// of grace) or durable (it comes back, failures are tried again, waiting
+    /// jobs gain urgency, 10 s of grace); with one of version 1 the grace
+    /// period alone (default: seed)
     #[argh(option, arg_name = "POLICY", default = "Policy::seed()", from_str_fn(policy))]
     policy: Policy,
+
+    /// what people call this scheduler (default: test_scheduler)
+    #[argh(option, arg_name = "NAME", default = "String::from(\"test_scheduler\")")]
+    name: String,
+
+    /// a program that this scheduler runs for others; may be given several times
+    #[argh(option, arg_name = "PROGRAM")]
+    allow: Vec<String>,
 
     /// print the version
     #[argh(switch)]
@@ -68,7 +76,7 @@ impl Versioned for Arguments {
 fn main() -> ExitCode {
     let arguments: Arguments = cli::arguments("test_scheduler");
     cli::log_to_stderr(if arguments.debug { "debug" } else { "info" });
-    match smol::block_on(run(arguments)) {
+    match smol::block_on(worker::run(arguments.bus.clone(), terms(arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             error!("{why}");
@@ -77,55 +85,16 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let shutdown = Shutdown::with_children()?;
-    let terms = terms(&arguments);
-    let slots = terms.slots.get();
-    info!("{slots} slots, a time limit of {:?} a job", terms.time_limit);
-    let mut worker = Worker::start(arguments.bus, terms)?;
-    let story = worker.scheduler().subscribe().await?;
-    let log = smol::spawn(tell_story(story, slots, log_line));
-    shutdown.or_done(worker.serve()).await;
-    info!("stopping; a second INT or TERM kills what still runs");
-    let report = worker.end(shutdown.urged()).await;
-    log.await;
-    conclude(&report);
-    Ok(())
-}
-
-fn terms(arguments: &Arguments) -> Terms {
-    let mut policy = arguments.policy.clone();
+fn terms(arguments: Arguments) -> Terms {
+    let mut policy = arguments.policy;
     policy.on_evict = arguments.on_evict.unwrap_or(policy.on_evict);
     policy.grace = arguments.grace.map_or(policy.grace, |Seconds(grace)| grace);
     let slots = NonZeroUsize::new(arguments.size.0 as usize).unwrap_or(NonZeroUsize::MIN);
-    Terms { slots, time_limit: arguments.timeout.0, policy }
-}
-
-fn conclude(report: &Report) {
-    if report.unread > 0 {
-        warn!("{} jobs had come in and were not looked at any more", report.unread);
-    }
-    if report.unusable > 0 {
-        warn!("{} payloads were refused because they are no test jobs", report.unusable);
-    }
-    match &report.summary {
-        Some(summary) => cli::print_line(InWords(summary)),
-        None => error!("the scheduler went away; there is no summary"),
-    }
-}
-
-fn fate(text: &str) -> Result<OnEvict, String> {
-    match text {
-        "drop" => Ok(OnEvict::Drop),
-        "requeue" => Ok(OnEvict::Requeue),
-        _ => Err(format!("{text:?} is neither drop nor requeue")),
-    }
-}
-
-fn policy(text: &str) -> Result<Policy, String> {
-    match text {
-        "seed" => Ok(Policy::seed()),
-        "durable" => Ok(Policy::durable()),
-        _ => Err(format!("{text:?} is neither seed nor durable")),
+    Terms {
+        name: arguments.name,
+        slots,
+        time_limit: Some(arguments.timeout.0),
+        policy,
+        allow: arguments.allow,
     }
 }

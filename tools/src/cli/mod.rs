@@ -7,11 +7,13 @@
 
 mod logging;
 mod parse;
+mod rules;
 mod shutdown;
 mod values;
 
 pub use logging::log_to_stderr;
 pub use parse::{Versioned, arguments, print_line, refuse};
+pub use rules::{fate, policy};
 pub use shutdown::Shutdown;
 pub use values::{
     AboveZero, AtLeastOne, LONGEST, PriorityRange, Seconds, SecondsRange, ValueError,

@@ -14,6 +14,7 @@ use sched_core::Policy;
 use sched_core::bus::Role;
 use sched_runtime_smol::Scheduler;
 use sched_runtime_smol::bus::{BusClient, BusConfig, BusServer, BusUrl, ClientConfig};
+use sched_runtime_smol::scheduler::Subscription;
 use smol::Timer;
 
 pub use self::picture::Picture;
@@ -58,10 +59,16 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     ));
 
     let policy = Policy { aging: None, grace: Duration::from_secs(2), ..Policy::durable() };
-    let terms = Terms { slots: plan.slots, time_limit: Duration::from_secs(30), policy };
-    let mut worker = Worker::start(url.clone(), terms)?;
+    let terms = Terms {
+        name: "demo".into(),
+        slots: plan.slots,
+        time_limit: Some(Duration::from_secs(30)),
+        policy,
+        allow: Vec::new(),
+    };
+    let (worker, story) = Worker::start(url.clone(), terms).await?;
     let scheduler = worker.scheduler().clone();
-    let watching = smol::spawn(watch(scheduler.clone(), plan.slots.get()));
+    let watching = smol::spawn(watch(scheduler.clone(), story, plan.slots.get()));
 
     let producer = BusClient::open(ClientConfig::new(url, Role::Producer));
     let play = async {
@@ -115,10 +122,11 @@ async fn let_run_dry(scheduler: &Scheduler) {
 
 /// Shows what the scheduler does, until it has ended: a live picture on a
 /// terminal, else lines.
-async fn watch(scheduler: Scheduler, slots: usize) {
+async fn watch(scheduler: Scheduler, story: Subscription, slots: usize) {
     if io::stdout().is_terminal() {
+        drop(story);
         draw(scheduler).await;
-    } else if let Ok(story) = scheduler.subscribe().await {
+    } else {
         drop(scheduler);
         tell_story(story, slots, |loudness, line| {
             if loudness != Loudness::Detail {

@@ -165,7 +165,7 @@ fn what_is_not_known_is_ignored_and_counted() {
     let mut bus = Bus::with_clients(2);
     bus.say(2, REGISTER_SCHEDULER);
     bus.events();
-    bus.say(1, r#"{"cmd":"register","type":"observer","v":1}"#);
+    bus.say(1, r#"{"cmd":"register","type":"observer"}"#);
     bus.say(1, r#"{"cmd":"beat","leases":[17]}"#);
     bus.expect(&[], &[]);
     assert_eq!(bus.0.stats().ignored, 2);
@@ -177,7 +177,7 @@ fn f18_both_roles_of_a_connection_end_with_it() {
     bus.say(1, REGISTER_PRODUCER);
     bus.say(1, REGISTER_SCHEDULER);
     bus.events();
-    bus.0.handle_disconnect(NOW, client(1));
+    bus.0.handle_disconnect(NOW, client(1), true);
     bus.expect(&[], &[roles(0, 0)]);
     assert_eq!((bus.0.clients(), bus.0.producers(), bus.0.schedulers()), (1, 0, 0));
     bus.request(2, JOB);
@@ -205,7 +205,7 @@ fn a_client_without_its_roles_is_still_heard() {
     bus.request(1, JOB);
     bus.request(2, JOB);
     bus.expect(&[(2, JOB)], &[roles(0, 1), dropped(2)]);
-    bus.0.handle_disconnect(NOW, client(1));
+    bus.0.handle_disconnect(NOW, client(1), true);
     bus.expect(&[], &[]);
 }
 
@@ -215,7 +215,7 @@ fn strangers_are_ignored() {
     bus.say(9, REGISTER_SCHEDULER);
     bus.say(9, "nonsense");
     bus.0.handle_binary(NOW, client(9), 1);
-    bus.0.handle_disconnect(NOW, client(9));
+    bus.0.handle_disconnect(NOW, client(9), true);
     bus.0.handle_timeout(NOW);
     bus.expect(&[], &[]);
     assert_eq!(bus.0.stats(), BrokerStats::default());
@@ -229,4 +229,68 @@ fn events_that_nobody_polls_are_bounded_and_counted() {
     }
     assert_eq!(bus.0.stats().events_lost, 5);
     assert_eq!(bus.events(), vec![dropped(1); EVENTS_KEPT]);
+}
+
+const REGISTER_MODERN: &str =
+    r#"{"cmd":"register","type":"scheduler","v":1,"name":"g1","slots":1}"#;
+
+/// What was sent, each cut down to its first field: `(2, {"ev":"assign")`.
+fn kinds(bus: &mut Bus) -> Vec<(u64, alloc::string::String)> {
+    let kind = |frame: &str| frame.split(',').next().unwrap_or_default().into();
+    bus.sent().into_iter().map(|(to, frame)| (to, kind(&frame))).collect()
+}
+
+#[test]
+fn a_job_of_version_0_goes_to_one_of_the_schedulers_of_version_1() {
+    let mut bus = Bus::with_clients(4);
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.say(3, REGISTER_MODERN);
+    bus.say(4, REGISTER_MODERN);
+    assert_eq!(bus.events(), [roles(0, 1), roles(0, 2), roles(0, 3)]);
+    bus.sent();
+    bus.request(1, JOB);
+    let sent = kinds(&mut bus);
+    assert_eq!(sent[0], (2, r#"{"priority":3"#.into()), "as version 0 wants it");
+    let assigned: Vec<_> = sent.iter().filter(|(_, it)| it == r#"{"ev":"assign""#).collect();
+    assert_eq!((sent.len(), assigned.len()), (2, 1), "{sent:?}");
+    assert_eq!(bus.0.stats().dropped, 0);
+}
+
+#[test]
+fn with_queue_job_requests_nothing_is_broadcast_or_dropped() {
+    let mut bus = Bus::with_clients(3);
+    bus.0.queue_job_requests();
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    bus.expect(&[], &[roles(0, 1)]);
+    bus.say(3, REGISTER_MODERN);
+    assert_eq!(kinds(&mut bus).last(), Some(&(3, r#"{"ev":"assign""#.into())));
+    bus.request(1, r#"{"runtime":7}"#);
+    assert_eq!((bus.0.stats().dropped, bus.0.counters().accepted), (1, 1), "no priority");
+}
+
+#[test]
+fn f8_a_client_of_version_1_is_told_what_is_wrong_and_stays() {
+    let mut bus = Bus::with_clients(1);
+    bus.say(1, r#"{"cmd":"register","type":"producer","v":1}"#);
+    bus.sent();
+    for text in ["{", "[]", r#"{"cmd":"fly"}"#, r#"{"cmd":"submit","payload":{}}"#] {
+        bus.say(1, text);
+        assert_eq!(kinds(&mut bus), [(1, r#"{"ev":"error""#.into())], "{text}");
+    }
+    bus.say(1, r#"{"cmd":"submit","payload":{"priority":1}}"#);
+    assert_eq!(kinds(&mut bus), [(1, r#"{"ev":"accepted""#.into())]);
+    assert_eq!(bus.0.stats().faults, 4);
+}
+
+#[test]
+fn a_scheduler_of_version_1_that_leaves_in_order_gives_its_jobs_back() {
+    let mut bus = Bus::with_clients(3);
+    bus.say(2, REGISTER_MODERN);
+    bus.request(1, JOB);
+    bus.0.handle_disconnect(NOW, client(2), true);
+    bus.sent();
+    bus.say(3, REGISTER_MODERN);
+    assert_eq!(kinds(&mut bus).last(), Some(&(3, r#"{"ev":"assign""#.into())));
+    assert_eq!(bus.events().last(), Some(&roles(0, 1)));
 }

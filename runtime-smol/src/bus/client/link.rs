@@ -3,65 +3,93 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver as Channel, Sender};
 use async_tungstenite::tungstenite::Error as WsError;
 use async_tungstenite::tungstenite::protocol::Role as Side;
-use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::{WebSocketStream, client_async_with_config};
 use futures_lite::FutureExt;
-use sched_core::bus::Role;
 use smol::Timer;
 use smol::net::TcpStream;
 use tracing::{info, warn};
 
 use super::super::HANDSHAKE_TIME;
 use super::super::backoff::Backoff;
-use super::super::outbox::{Backlog, Outbox};
-use super::super::receiver::{End, Received, Receiver};
+use super::super::outbox::Outbox;
+use super::super::receiver::{End, Receiver};
 use super::super::socket::Socket;
 use super::super::wire;
-use super::{ClientConfig, ClientEvent, ClientStats, Payload, Request, unless_stopped};
+use super::{ClientConfig, ClientEvent, ClientStats};
+
+/// What is said on a connection, and what goes on between two of them.
+pub(super) trait Conversation: Send {
+    /// Who this client is, for the log.
+    fn who(&self) -> String;
+
+    /// Converses until the connection has ended. When the client is stopped
+    /// it closes the outbox, which ends the connection in order.
+    fn converse(
+        &mut self,
+        receiver: Receiver,
+        outbox: &Arc<Outbox>,
+        said: &mut Said,
+    ) -> impl Future<Output = End> + Send;
+
+    /// Waits for `future`. There is no connection meanwhile.
+    fn meanwhile<T: Send>(
+        &mut self,
+        future: impl Future<Output = T> + Send,
+    ) -> impl Future<Output = T> + Send;
+
+    /// What becomes of messages that were not sent, for the log.
+    fn what_becomes_of_unsent(&self) -> &'static str;
+
+    /// Nothing is asked of this client any more.
+    fn end(&mut self);
+}
+
+/// How many messages were exchanged on one connection.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Those that the outbox took.
+    pub(super) accepted: u64,
+    pub(super) received: u64,
+    pub(super) discarded: u64,
+}
 
 /// Connects, converses, and begins again, until it is stopped.
-pub(super) struct Supervisor {
+pub(super) struct Supervisor<C> {
     config: ClientConfig,
-    requests: Channel<Request>,
-    payloads: Sender<Payload>,
+    conversation: C,
     events: Sender<ClientEvent>,
     stop: Channel<Infallible>,
     backoff: Backoff,
     stats: ClientStats,
-    /// A request that no connection took, for the next one.
-    held: Option<Request>,
 }
 
-impl Supervisor {
+impl<C: Conversation> Supervisor<C> {
     pub(super) fn new(
         config: ClientConfig,
-        requests: Channel<Request>,
-        payloads: Sender<Payload>,
+        conversation: C,
         events: Sender<ClientEvent>,
         stop: Channel<Infallible>,
     ) -> Self {
         let backoff = Backoff::new(config.longest_wait);
-        let stats = ClientStats::default();
-        Self { config, requests, payloads, events, stop, backoff, stats, held: None }
+        Self { config, conversation, events, stop, backoff, stats: ClientStats::default() }
     }
 
     pub(super) async fn run(mut self) -> ClientStats {
         while !self.stop.is_closed() {
             self.tell(ClientEvent::Connecting);
-            match unless_stopped(&self.stop, connect(&self.config)).await {
+            let connecting = unless_stopped(self.stop.clone(), connect(self.config.clone()));
+            match self.conversation.meanwhile(connecting).await {
                 Some(Ok(web_socket)) => self.converse(web_socket).await,
                 Some(Err(why)) => self.wait(&why).await,
                 None => break,
             }
         }
-        self.requests.close();
-        // What is left in the queue is dropped, which its senders notice.
-        while self.requests.try_recv().is_ok() {}
+        self.conversation.end();
         self.stats
     }
 
@@ -71,64 +99,45 @@ impl Supervisor {
         let url = &self.config.url;
         warn!("no bus at {url}: {why}; trying again in {:.1} s", retry_in.as_secs_f64());
         self.tell(ClientEvent::Waiting { why, retry_in });
-        unless_stopped(&self.stop, Timer::after(retry_in)).await;
+        self.pause(retry_in).await;
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        let pause = unless_stopped(self.stop.clone(), Timer::after(time));
+        self.conversation.meanwhile(pause).await;
     }
 
     async fn converse(&mut self, web_socket: WebSocketStream<Socket>) {
         let since = Instant::now();
         let outbox = Arc::new(Outbox::new(self.config.outbox_bytes));
-        // An empty outbox takes everything.
-        let _taken = outbox.push(wire::text(Side::Client, &self.config.role.to_register()));
         self.stats.connections += 1;
-        info!("connected to the bus at {} as {}", self.config.url, self.config.role);
+        info!("connected to the bus at {} as {}", self.config.url, self.conversation.who());
         self.tell(ClientEvent::Connected);
-        let mut receiver =
+        let receiver =
             Receiver::new(Side::Client, web_socket, outbox.clone(), self.config.ping_after);
-        let pump = Pump { requests: self.requests.clone(), outbox: outbox.clone(), accepted: 0 };
-        let pump = smol::spawn(pump.run(self.held.take()));
-        let goodbye = smol::spawn(say_goodbye(self.stop.clone(), outbox.clone()));
-        let end = self.listen(&mut receiver, &outbox).await;
-        receiver.finish(&end).await;
-        let accepted;
-        (accepted, self.held) = pump.await;
-        drop(goodbye);
-        self.stats.accepted += accepted;
+        let mut said = Said::default();
+        let end = self.conversation.converse(receiver, &outbox, &mut said).await;
+        self.stats.accepted += said.accepted;
+        self.stats.received += said.received;
+        self.stats.discarded += said.discarded;
         self.backoff.held(since.elapsed());
         // The message that took the role is none that was accepted.
-        self.lost(&end, accepted.min(outbox.unsent() as u64)).await;
-    }
-
-    async fn listen(&mut self, receiver: &mut Receiver, outbox: &Outbox) -> End {
-        loop {
-            match (receiver.next().await, self.config.role) {
-                (Ok(Received::Text(text)), Role::Scheduler) => {
-                    self.stats.received += 1;
-                    let taken = self.payloads.send(Payload(text));
-                    let closing = async {
-                        outbox.closed().await;
-                        Ok(())
-                    };
-                    if taken.or(closing).await.is_err() {
-                        return End::Closing;
-                    }
-                }
-                (Ok(_), _) => self.stats.discarded += 1,
-                (Err(end), _) => return end,
-            }
-        }
+        self.lost(&end, said.accepted.min(outbox.unsent() as u64)).await;
     }
 
     async fn lost(&mut self, end: &End, unsent: u64) {
         self.stats.unsent += unsent;
         if unsent > 0 {
-            warn!("{unsent} messages were not sent when the connection to the bus ended");
+            let again = self.conversation.what_becomes_of_unsent();
+            warn!("{unsent} messages were not sent when the connection to the bus ended{again}");
         }
         if self.stop.is_closed() {
             return;
         }
         warn!("lost the bus at {}: {end}", self.config.url);
         self.tell(ClientEvent::Lost { why: end.to_string(), unsent });
-        unless_stopped(&self.stop, Timer::after(self.backoff.next())).await;
+        let pause = self.backoff.next();
+        self.pause(pause).await;
     }
 
     /// Nobody has to read events: the newest push the oldest out.
@@ -137,7 +146,7 @@ impl Supervisor {
     }
 }
 
-async fn connect(config: &ClientConfig) -> Result<WebSocketStream<Socket>, WsError> {
+async fn connect(config: ClientConfig) -> Result<WebSocketStream<Socket>, WsError> {
     let late = async {
         Timer::after(HANDSHAKE_TIME).await;
         Err(WsError::Io(io::ErrorKind::TimedOut.into()))
@@ -153,49 +162,6 @@ async fn connect(config: &ClientConfig) -> Result<WebSocketStream<Socket>, WsErr
     shake.or(late).await
 }
 
-/// Moves requests to the outbox of one connection while that has room.
-struct Pump {
-    requests: Channel<Request>,
-    outbox: Arc<Outbox>,
-    accepted: u64,
-}
-
-impl Pump {
-    /// Runs until the outbox closes; returns how many messages it took, and
-    /// the one that was just to be taken.
-    async fn run(mut self, mut held: Option<Request>) -> (u64, Option<Request>) {
-        loop {
-            self.outbox.room().await;
-            let next = match held.take() {
-                Some(request) => Some(request),
-                None => self.next().await,
-            };
-            let Some(request) = next else { return (self.accepted, None) };
-            if request.taken.is_closed() {
-                continue;
-            }
-            if self.outbox.push(wire::text(Side::Client, &request.text)).is_err() {
-                return (self.accepted, Some(request));
-            }
-            self.accepted += 1;
-            let _sender_gone = request.taken.try_send(());
-        }
-    }
-
-    async fn next(&self) -> Option<Request> {
-        let closed = async {
-            self.outbox.closed().await;
-            None
-        };
-        closed.or(async { self.requests.recv().await.ok() }).await
-    }
-}
-
-async fn say_goodbye(stop: Channel<Infallible>, outbox: Arc<Outbox>) {
-    let _stopped = stop.recv().await;
-    outbox.close(wire::close(Side::Client, CloseCode::Normal, ""), Backlog::Write);
-}
-
 /// Why there is no connection, in one line.
 fn reason(error: &WsError) -> String {
     match error {
@@ -203,4 +169,16 @@ fn reason(error: &WsError) -> String {
         WsError::Io(error) => error.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Waits for `future`, but not longer than until `stop` is closed.
+async fn unless_stopped<T>(
+    stop: Channel<Infallible>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let stopped = async {
+        let _stopped = stop.recv().await;
+        None
+    };
+    stopped.or(async { Some(future.await) }).await
 }

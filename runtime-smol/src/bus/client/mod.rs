@@ -1,6 +1,9 @@
-//! A client of the bus that comes back by itself.
+//! Clients of the bus that come back by themselves: [`BusClient`] speaks
+//! version 0, [`SessionClient`] whatever the bus speaks.
 
 mod link;
+mod plain;
+mod session;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,13 +12,14 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use async_tungstenite::tungstenite::Utf8Bytes;
-use futures_lite::FutureExt;
 use sched_core::bus::{Role, TestJob};
 use smol::Task;
 use thiserror::Error;
 
 use super::{BusUrl, DEFAULT_MAX_FRAME};
 use link::Supervisor;
+use plain::Plain;
+pub use session::SessionClient;
 
 /// Payloads that nobody has taken, at most; beyond it the bus is not read.
 const PAYLOADS: usize = 64;
@@ -28,7 +32,8 @@ const EVENTS: usize = 64;
 pub struct ClientConfig {
     /// Where the bus is.
     pub url: BusUrl,
-    /// The role that is taken, again at every connection.
+    /// The role that is taken, again at every connection. A
+    /// [`SessionClient`] takes that of its identity instead.
     pub role: Role,
     /// The greatest message that is taken, in bytes. At a greater one the
     /// connection is closed with code 1009, and made anew.
@@ -153,8 +158,14 @@ impl BusClient {
         let (payload_sender, payloads) = async_channel::bounded(PAYLOADS);
         let (event_sender, events) = async_channel::bounded(EVENTS);
         let (stop, stopped) = async_channel::bounded(1);
-        let supervisor =
-            Supervisor::new(config, request_receiver, payload_sender, event_sender, stopped);
+        let conversation = Plain {
+            role: config.role,
+            requests: request_receiver,
+            payloads: payload_sender,
+            stop: stopped.clone(),
+            held: None,
+        };
+        let supervisor = Supervisor::new(config, conversation, event_sender, stopped);
         Self { requests, payloads, events, stop, task: smol::spawn(supervisor.run()) }
     }
 
@@ -219,16 +230,4 @@ impl fmt::Display for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Waits for `future`, but not longer than until `stop` is closed.
-async fn unless_stopped<T>(
-    stop: &Receiver<Infallible>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let stopped = async {
-        let _stopped = stop.recv().await;
-        None
-    };
-    stopped.or(async { Some(future.await) }).await
 }

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::iter::from_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time;
 
 use async_channel::{Receiver, Sender};
 use async_tungstenite::tungstenite::protocol::Role as Side;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
 use futures_lite::FutureExt;
+use futures_lite::future::pending;
 use sched_core::ClientId;
 use sched_core::bus::{Broker, BrokerEvent};
 use smol::Timer;
@@ -19,6 +22,7 @@ use super::super::outbox::{Backlog, NotTaken, Outbox};
 use super::super::receiver::End;
 use super::super::wire;
 use super::admission::Refusal;
+use super::disk::{Disk, Report, Verdict};
 use super::fault_log::FaultLog;
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
@@ -52,11 +56,12 @@ pub(super) enum NotAdmitted {
     Stopping,
 }
 
-/// The owner of the broker. It never waits for anything but its inbox.
+/// The owner of the broker. It never waits for a client, nor for the disk.
 #[derive(Debug)]
 pub(super) struct Hub {
     clock: Clock,
     broker: Broker,
+    disk: Option<Disk>,
     input: Receiver<Input>,
     events: Sender<BusEvent>,
     clients: HashMap<ClientId, Client>,
@@ -72,11 +77,25 @@ struct Client {
     outbox: Arc<Outbox>,
 }
 
+/// What the hub does next.
+enum Turn {
+    Input(Input),
+    Disk(Report),
+    /// Something is due.
+    Time,
+}
+
 impl Hub {
-    pub(super) fn new(input: Receiver<Input>, events: Sender<BusEvent>) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        (broker, disk): (Broker, Option<Disk>),
+        input: Receiver<Input>,
+        events: Sender<BusEvent>,
+    ) -> Self {
         Self {
-            clock: Clock::new(),
-            broker: Broker::new(),
+            clock,
+            broker,
+            disk,
             input,
             events,
             clients: HashMap::new(),
@@ -89,29 +108,77 @@ impl Hub {
 
     /// Runs until nobody can send input any more.
     pub(super) async fn run(mut self) -> BusStats {
-        while let Some(input) = self.next_input().await {
-            self.handle(input);
+        while let Some(turn) = self.next_turn().await {
+            match turn {
+                Turn::Input(input) => self.handle(input),
+                Turn::Disk(report) => self.hear_disk(report),
+                Turn::Time => self.let_time_act(),
+            }
+            self.persist();
             self.transmit();
+            self.close_replaced();
             self.pass_events_on();
             self.answer_watches();
         }
         self.log.end_period();
+        if let Some(disk) = self.disk.take() {
+            disk.finish().await;
+        }
         self.stats()
     }
 
-    async fn next_input(&mut self) -> Option<Input> {
-        while let Some(due) = self.log.due() {
-            let input = async { Some(self.input.recv().await) };
-            let period_over = async {
-                Timer::at(due).await;
-                None
-            };
-            match input.or(period_over).await {
-                Some(input) => return input.ok(),
-                None => self.log.end_period(),
+    fn next_turn(&self) -> impl Future<Output = Option<Turn>> + use<> {
+        let reports = self.disk.as_ref().map(|disk| disk.reports().clone());
+        next_turn(self.input.clone(), reports, self.due())
+    }
+
+    /// When something is to be done without being asked.
+    fn due(&self) -> Option<time::Instant> {
+        let broker = self.broker.poll_timeout().and_then(|at| self.clock.system_time_of(at));
+        let disk = self.disk.as_ref().and_then(Disk::due);
+        self.log.due().into_iter().chain(broker).chain(disk).min()
+    }
+
+    fn let_time_act(&mut self) {
+        self.broker.handle_timeout(self.clock.now());
+        if self.log.due().is_some_and(|due| due <= time::Instant::now()) {
+            self.log.end_period();
+        }
+    }
+
+    fn hear_disk(&mut self, report: Report) {
+        if let Some(verdict) = self.disk.as_mut().map(|disk| disk.heard(report)) {
+            self.take_verdict(&verdict);
+        }
+    }
+
+    fn take_verdict(&mut self, verdict: &Verdict) {
+        let now = self.clock.now();
+        match verdict {
+            Verdict::Persisted(seq) => self.broker.handle_persisted(now, *seq),
+            Verdict::Failed(why) => self.broker.handle_persist_failed(now, why),
+        }
+    }
+
+    /// Hands what must be on disk to the writer. Nothing that follows from it
+    /// is sent before the writer has said that it is there.
+    fn persist(&mut self) {
+        let Some(mut disk) = self.disk.take() else { return };
+        while let Some(verdict) = disk.take(from_fn(|| self.broker.poll_persist())) {
+            self.take_verdict(&verdict);
+        }
+        disk.flush();
+        self.disk = Some(disk);
+    }
+
+    /// A session has one connection; the one it had before is of no use.
+    fn close_replaced(&mut self) {
+        while let Some(client) = self.broker.poll_close() {
+            if let Some(client) = self.clients.get(&client) {
+                let goodbye = wire::close(Side::Server, CloseCode::Normal, "taken over");
+                client.outbox.close(goodbye, Backlog::Drop);
             }
         }
-        self.input.recv().await.ok()
     }
 
     fn handle(&mut self, input: Input) {
@@ -146,7 +213,8 @@ impl Hub {
     }
 
     fn disconnected(&mut self, id: ClientId, end: &End) {
-        self.broker.handle_disconnect(self.clock.now(), id);
+        let in_order = end.is_in_order();
+        self.broker.handle_disconnect(self.clock.now(), id, in_order);
         let Some(client) = self.clients.remove(&id) else { return };
         match end {
             End::Violation(..) => self.stats.violations += 1,
@@ -235,6 +303,7 @@ impl Hub {
             clients: self.broker.clients(),
             producers: self.broker.producers(),
             schedulers: self.broker.schedulers(),
+            exchange: self.broker.counters(),
             backlog: self.clients.values().map(|client| client.outbox.backlog()).sum(),
             ..self.stats
         }
@@ -246,6 +315,39 @@ impl Client {
         let goodbye = wire::close(Side::Server, CloseCode::Away, "the bus is shutting down");
         self.outbox.close(goodbye, Backlog::Write);
     }
+}
+
+/// What is there already goes first, and no kind starves another: the disk
+/// reports once a group, and what is due acts once.
+async fn next_turn(
+    input: Receiver<Input>,
+    reports: Option<Receiver<Report>>,
+    due: Option<time::Instant>,
+) -> Option<Turn> {
+    if let Some(report) = reports.as_ref().and_then(|reports| reports.try_recv().ok()) {
+        return Some(Turn::Disk(report));
+    }
+    if due.is_some_and(|due| due <= time::Instant::now()) {
+        return Some(Turn::Time);
+    }
+    if let Ok(input) = input.try_recv() {
+        return Some(Turn::Input(input));
+    }
+    let input = async { input.recv().await.ok().map(Turn::Input) };
+    let disk = async {
+        match reports {
+            Some(reports) => reports.recv().await.ok().map(Turn::Disk),
+            None => pending().await,
+        }
+    };
+    let time = async {
+        match due {
+            Some(due) => Timer::at(due).await,
+            None => pending().await,
+        };
+        Some(Turn::Time)
+    };
+    input.or(disk).or(time).await
 }
 
 /// A bus that is dropped while it runs leaves no connection behind.

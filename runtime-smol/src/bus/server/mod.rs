@@ -1,30 +1,41 @@
 //! The bus: [`Broker`](sched_core::bus::Broker) on sockets.
 //!
 //! One task owns the broker, and all state about clients; connections talk to
-//! it through one bounded queue. Its turn never waits for anything but that
-//! queue: to publish is to push into outboxes. A connection whose messages it
-//! has no time for is not read, and TCP slows its sender down.
+//! it through one bounded queue. Its turn never waits for a client: to publish
+//! is to push into outboxes. A connection whose messages it has no time for is
+//! not read, and TCP slows its sender down.
+//!
+//! Nor does it wait for the disk. What must be on disk before it is told goes
+//! to a second task, which commits a group of changes at a time; the next group
+//! is what has come in meanwhile. While the disk fails, or is too slow for what
+//! comes, submissions are refused; what runs goes on, and its reports are
+//! answered once the disk has taken them.
 
 mod admission;
 mod connection;
+mod disk;
 mod fault_log;
 mod hub;
+mod queue;
 mod report;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, WeakSender};
 use futures_lite::FutureExt;
-use sched_core::ClientId;
+use sched_core::{ClientId, Policy};
 use smol::net::{TcpListener, TcpStream};
 use smol::{Task, Timer};
 use thiserror::Error;
 
 use super::{DEFAULT_MAX_FRAME, HANDSHAKE_TIME};
+use crate::clock::Clock;
+use crate::store::StoreError;
 use connection::Connection;
 use hub::{Hub, Input, Watch};
 pub use report::{BusEvent, BusStats};
@@ -58,6 +69,19 @@ pub struct BusConfig {
     /// addresses. Another name in `Host` is refused, because that is what an
     /// attack by DNS rebinding looks like.
     pub allowed_hosts: Vec<String>,
+    /// Where accepted jobs are kept, so that they survive the bus: a directory
+    /// of its own, which is made if it is not there. `None`: in memory.
+    pub data: Option<PathBuf>,
+    /// Whether the jobs of producers of version 0 are queued as if they had
+    /// been submitted with version 1, and not passed on.
+    pub queue_job_requests: bool,
+    /// Which job starts next, who is evicted, what comes back. How a scheduler
+    /// ends a run, and what it does when its machine is exhausted, is its own.
+    pub policy: Policy,
+    /// How long a scheduler of version 1 keeps its jobs without a beat.
+    pub lease: Duration,
+    /// How often a scheduler of version 1 is asked for a beat.
+    pub beat: Duration,
 }
 
 impl BusConfig {
@@ -72,18 +96,30 @@ impl BusConfig {
             handshake_time: HANDSHAKE_TIME,
             ping_after: Duration::from_secs(20),
             allowed_hosts: Vec::new(),
+            data: None,
+            queue_job_requests: false,
+            policy: Policy::durable(),
+            lease: Duration::from_secs(15),
+            beat: Duration::from_secs(5),
         }
     }
 }
 
-/// The bus cannot listen where it should.
+/// The bus cannot start.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {source}")]
-pub struct BindError {
-    /// Where.
-    pub address: SocketAddr,
-    /// Why not.
-    pub source: io::Error,
+#[non_exhaustive]
+pub enum BindError {
+    /// It cannot listen where it should.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It cannot use the directory for its jobs.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A bus that listens. [`run`](Self::run) makes it serve.
@@ -122,20 +158,23 @@ pub struct BusHandle {
 }
 
 impl BusServer {
-    /// Listens. Clients can connect from now on; they are served by
-    /// [`run`](Self::run).
+    /// Reads what is on disk, and listens. Clients can connect from now on;
+    /// they are served by [`run`](Self::run).
     ///
     /// # Errors
     ///
-    /// The address is taken, or not one of this machine.
+    /// The address is taken, or not one of this machine. The directory for the
+    /// jobs cannot be used, is another bus's, or its content is damaged.
     pub async fn bind(config: BusConfig) -> Result<Self, BindError> {
+        let clock = Clock::unix();
+        let queue = queue::open(&config, clock.now()).await?;
         let address = config.listen;
-        let fail = |source| BindError { address, source };
+        let fail = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let (inbox, input) = async_channel::bounded(INBOX);
         let (event_sender, events) = async_channel::bounded(EVENTS);
-        let hub = Hub::new(input, event_sender);
+        let hub = Hub::new(clock, queue, input, event_sender);
         let stop = async_channel::bounded(1);
         Ok(Self { listener, address, config: Arc::new(config), hub, inbox, stop, events })
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use sched_core::ClientId;
+use sched_core::bus::v1::Counters;
 use sched_core::bus::{BrokerEvent, BrokerStats};
 
 /// Something that happened on the bus.
@@ -24,6 +25,8 @@ pub enum BusEvent {
 pub struct BusStats {
     /// The broker's counts.
     pub broker: BrokerStats,
+    /// The queue's counts.
+    pub exchange: Counters,
     /// Clients that are connected.
     pub clients: usize,
     /// Of them: producers.

@@ -1,7 +1,4 @@
-//! The jobs that have no outcome yet.
-
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+//! What a bin knows about a job that has no outcome yet.
 
 use crate::event::JobTally;
 use crate::id::{JobId, RunId};
@@ -60,7 +57,7 @@ impl<C> Record<C> {
     }
 
     pub(super) fn is_shielded(&self, policy: &Policy) -> bool {
-        policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
+        self.spec.shielded || policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
     }
 
     pub(super) fn place(&self, policy: &Policy) -> (QueueKey, PriorityKey) {
@@ -74,55 +71,5 @@ impl<C> Record<C> {
         if let Phase::Pending { since } | Phase::BackingOff { since, .. } = self.phase {
             self.tally.waited += now - since;
         }
-    }
-}
-
-/// Jobs under small numbers (handles) that are used again, and found by id.
-#[derive(Clone, Debug)]
-pub(super) struct Table<C> {
-    records: Vec<Option<Record<C>>>,
-    free: Vec<u32>,
-    handles: BTreeMap<JobId, u32>,
-}
-
-impl<C> Table<C> {
-    pub(super) const fn new() -> Self {
-        Self { records: Vec::new(), free: Vec::new(), handles: BTreeMap::new() }
-    }
-
-    pub(super) fn insert(&mut self, record: Record<C>) -> u32 {
-        let handle = self.free.pop().unwrap_or_else(|| {
-            self.records.push(None);
-            u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
-        });
-        self.handles.insert(record.id, handle);
-        if let Some(place) = self.records.get_mut(handle as usize) {
-            *place = Some(record);
-        }
-        handle
-    }
-
-    pub(super) fn remove(&mut self, handle: u32) -> Option<Record<C>> {
-        let record = self.records.get_mut(handle as usize)?.take()?;
-        self.handles.remove(&record.id);
-        self.free.push(handle);
-        Some(record)
-    }
-
-    pub(super) fn handle(&self, job: JobId) -> Option<u32> {
-        self.handles.get(&job).copied()
-    }
-
-    pub(super) fn get(&self, handle: u32) -> Option<&Record<C>> {
-        self.records.get(handle as usize)?.as_ref()
-    }
-
-    pub(super) fn get_mut(&mut self, handle: u32) -> Option<&mut Record<C>> {
-        self.records.get_mut(handle as usize)?.as_mut()
-    }
-
-    /// In order of submission.
-    pub(super) fn handles(&self) -> impl Iterator<Item = u32> {
-        self.handles.values().copied()
     }
 }

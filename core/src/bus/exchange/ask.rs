@@ -1,0 +1,618 @@
+//! What clients ask for.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use serde_json::value::RawValue;
+
+use super::job::{Ending, Job, Phase};
+use super::remote::{Remote, RemoteMode};
+use super::store::{StoredIds, StoredJob, StoredPhase};
+use super::story::Details;
+use super::{Exchange, ExchangeConfig, Peer, PersistOp, RestoreError};
+use crate::bus::v1::{
+    AdminVerb, Durability, ErrorCode, PendingRow, Registration, Reply, RunningRow, SchedulerRow,
+    Snapshot, Submission, WireState,
+};
+use crate::id::{BinIndex, ClientId, JobId, LeaseId, SessionId};
+use crate::priority::Priority;
+use crate::time::Instant;
+
+/// How many waiting jobs a snapshot names, and how many running ones.
+const ROWS_SHOWN: usize = 2000;
+
+/// Coming and going.
+impl Exchange {
+    /// A client takes a role, and speaks version 1 from now on.
+    pub fn register(&mut self, now: Instant, client: ClientId, as_what: &Registration<'_>) {
+        let now = self.begin(now);
+        let is_scheduler = as_what.role == "scheduler";
+        if is_scheduler && as_what.slots == 0 {
+            self.refuse(
+                client,
+                None,
+                ErrorCode::BadParams,
+                "a scheduler has \"slots\", at least 1",
+            );
+            return self.finish(now);
+        }
+        let before = self.peers.get(&client).copied();
+        let ours = self.first_session + 1..=self.ids.session;
+        let resumed = as_what.session.filter(|session| ours.contains(&session.number()));
+        let session = before.map(|peer| peer.session).or(resumed);
+        let session = session.unwrap_or_else(|| self.next_session());
+        let remote = match before.and_then(|peer| peer.remote) {
+            None if is_scheduler => Some(self.attach(client, session, as_what)),
+            other => other,
+        };
+        let subscribed = before.and_then(|peer| peer.subscribed);
+        self.peers.insert(client, Peer { session, remote, subscribed });
+        self.welcome(client, session);
+        if let Some(remote) = remote {
+            self.heard(now, remote);
+            self.remind(remote);
+        }
+        self.finish(now);
+    }
+
+    /// A client's connection has ended; in order, or because it broke.
+    pub fn disconnect(&mut self, now: Instant, client: ClientId, in_order: bool) {
+        let now = self.begin(now);
+        if let Some(remote) = self.peers.remove(&client).and_then(|peer| peer.remote) {
+            if let Some(it) = self.remotes.get_mut(remote) {
+                it.client = None;
+            }
+            self.refresh(remote);
+            if in_order {
+                self.end_all_leases(remote);
+            }
+            self.drop_if_gone(remote);
+        }
+        self.finish(now);
+    }
+
+    /// The scheduler of this session, with this connection.
+    fn attach(&mut self, client: ClientId, session: SessionId, as_what: &Registration<'_>) -> u32 {
+        let handle = self.remotes.handle(session).unwrap_or_else(|| {
+            let name =
+                as_what.name.as_deref().map_or_else(|| session.to_string(), ToOwned::to_owned);
+            self.remotes.insert(session, Remote::new(session, name, as_what.slots, self.now))
+        });
+        if let Some(it) = self.remotes.get_mut(handle) {
+            it.slots = as_what.slots;
+            if let Some(name) = &as_what.name {
+                it.name = name.clone().into_owned();
+            }
+            let old = it.client.replace(client).filter(|old| *old != client);
+            if let Some(old) = old {
+                self.peers.remove(&old);
+                self.closes.push_back(old);
+            }
+        }
+        self.refresh(handle);
+        handle
+    }
+
+    /// Tells a scheduler again what it may not have heard on its last connection.
+    fn remind(&mut self, remote: u32) {
+        let held: Vec<u32> = self
+            .remotes
+            .get(remote)
+            .map(|it| it.leases.values().copied().collect())
+            .unwrap_or_default();
+        for handle in held {
+            let Some(lease) = self.jobs.get(handle).and_then(Job::lease) else { continue };
+            let (started, ending) = (lease.started.is_some(), lease.ending.is_some());
+            if !started {
+                self.send_assignment(handle);
+            }
+            if ending {
+                self.send_revocation(handle);
+            }
+        }
+    }
+
+    fn welcome(&mut self, client: ClientId, session: SessionId) {
+        let config = &self.config;
+        let reply = Reply::Welcome {
+            v: 1,
+            session: session.to_string(),
+            durability: config.durability,
+            beat_ms: config.beat.as_millis() as u64,
+            lease_ms: config.lease.as_millis() as u64,
+            max_frame: config.max_frame,
+            seq: self.story.seq,
+        };
+        if session.number() <= self.safe_sessions || config.durability == Durability::Memory {
+            self.send_now(client, &reply);
+        } else {
+            self.send(client, &reply);
+        }
+    }
+}
+
+/// Jobs.
+impl Exchange {
+    /// Accepts a job, or says why not. `client` may be one that speaks version
+    /// 0: then it is told nothing.
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        re: Option<Box<RawValue>>,
+        job: &Submission<'_>,
+    ) {
+        let now = self.begin(now);
+        let known = job.opts.key.as_ref().and_then(|key| self.keys.get(key).copied());
+        if let Some(known) = known {
+            self.accept_again(client, re, known);
+        } else if let Some((code, message)) = self.refuses() {
+            self.counters.refused += 1;
+            self.answer_refusal(client, re.as_deref(), code, message);
+        } else if let Ok(payload) = RawValue::from_string(job.payload.to_owned()) {
+            self.add(now, client, re, payload, job);
+        }
+        self.finish(now);
+    }
+
+    /// Ends a job.
+    pub fn cancel(&mut self, now: Instant, client: ClientId, re: Option<&RawValue>, job: JobId) {
+        let now = self.begin(now);
+        match self.jobs.handle(job).filter(|handle| self.is_accepted(*handle)) {
+            None => {
+                let message = format!("there is no job {job}, or it has ended");
+                self.refuse_for_good(client, re, ErrorCode::NoJob, &message);
+            }
+            Some(handle) => {
+                self.cancel_job(handle);
+                self.send(client, &Reply::Ok { re });
+            }
+        }
+        self.finish(now);
+    }
+
+    /// Answers a submission under a key that is known: when its job is where it
+    /// must be, as the first was.
+    fn accept_again(&mut self, client: ClientId, re: Option<Box<RawValue>>, job: JobId) {
+        let handle = self.jobs.handle(job);
+        let known = handle.and_then(|handle| self.jobs.get_mut(handle));
+        match known.map(|job| &mut job.phase) {
+            Some(Phase::Unsaved { waiting }) => waiting.push((client, re)),
+            _ => self.accepted(client, re.as_deref(), job, true),
+        }
+    }
+
+    fn is_accepted(&self, handle: u32) -> bool {
+        self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved { .. }))
+    }
+
+    fn refuses(&self) -> Option<(ErrorCode, &'static str)> {
+        let waiting = self.queue.len() + self.parked.len() + self.backing_off + self.unsaved.len();
+        if self.mode == RemoteMode::Draining {
+            Some((ErrorCode::Draining, "the bus is draining; submit again after a resume"))
+        } else if self.disk_fails {
+            Some((ErrorCode::Storage, "the bus cannot write to its disk; try again later"))
+        } else if waiting >= self.config.policy.max_pending {
+            Some((ErrorCode::Full, "as many jobs wait as may wait; try again later"))
+        } else {
+            None
+        }
+    }
+
+    fn add(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        re: Option<Box<RawValue>>,
+        payload: Box<RawValue>,
+        job: &Submission<'_>,
+    ) {
+        self.ids.job += 1;
+        let id = JobId::new(BinIndex::default(), self.ids.job);
+        if let Some(key) = &job.opts.key {
+            self.keys.insert(key.clone(), id);
+            self.key_ends.push_back((now + self.config.key_window, id, key.clone()));
+        }
+        let job = Job {
+            id,
+            payload,
+            priority: job.priority,
+            opts: job.opts.clone(),
+            owner: self.peers.get(&client).map(|peer| peer.session),
+            submitted: now,
+            phase: Phase::Unsaved { waiting: vec![(client, re)] },
+            attempt: 1,
+            starts: 0,
+            evictions: 0,
+            lost: 0,
+            declined: Vec::new(),
+        };
+        let handle = self.jobs.insert(id, job);
+        self.reserve_ids();
+        self.save(handle);
+        match self.config.durability {
+            Durability::Memory => self.saved(handle),
+            Durability::Fsync => self.unsaved.push_back((self.persist_seq, handle)),
+        }
+    }
+
+    /// A job is where it must be before it is accepted.
+    pub(super) fn saved(&mut self, handle: u32) {
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        let id = job.id;
+        let Phase::Unsaved { waiting } = core::mem::replace(&mut job.phase, Phase::Pending) else {
+            return;
+        };
+        self.counters.accepted += 1;
+        self.enqueue(handle);
+        self.tell(handle, WireState::Pending, Details::default());
+        for (place, (client, re)) in waiting.into_iter().enumerate() {
+            self.accepted(client, re.as_deref(), id, place > 0);
+        }
+    }
+
+    /// A job could not be put on disk: it was never accepted.
+    pub(super) fn not_saved(&mut self, handle: u32, why: &str) {
+        let Some(job) = self.jobs.remove(handle) else { return };
+        if let Some(key) = &job.opts.key {
+            self.end_key(job.id, key);
+        }
+        self.persist(PersistOp::Forget(job.id));
+        self.counters.refused += 1;
+        let Phase::Unsaved { waiting } = job.phase else { return };
+        let message = format!("the bus cannot write to its disk: {why}; try again later");
+        for (client, re) in waiting {
+            self.answer_refusal(client, re.as_deref(), ErrorCode::Storage, &message);
+        }
+    }
+
+    fn accepted(&mut self, client: ClientId, re: Option<&RawValue>, job: JobId, dup: bool) {
+        if self.peers.contains_key(&client) {
+            let (job, seq) = (job.to_string(), self.story.seq);
+            self.send(client, &Reply::Accepted { re, job, seq, dup });
+        }
+    }
+
+    fn answer_refusal(
+        &mut self,
+        client: ClientId,
+        re: Option<&RawValue>,
+        code: ErrorCode,
+        message: &str,
+    ) {
+        if self.peers.contains_key(&client) {
+            self.refuse(client, re, code, message);
+        }
+    }
+
+    fn cancel_job(&mut self, handle: u32) {
+        match self.jobs.get(handle).map(|job| &job.phase) {
+            Some(Phase::Leased(_)) => self.end_leased(handle, Ending::Cancelled),
+            Some(Phase::Pending | Phase::BackingOff { .. }) => {
+                self.conclude(handle, WireState::Cancelled, Details::default());
+            }
+            Some(Phase::Unsaved { .. }) | None => {}
+        }
+    }
+}
+
+/// Watching and steering.
+impl Exchange {
+    /// Tells a client what happens from now on, after what it has missed.
+    pub fn subscribe(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        re: Option<&RawValue>,
+        since: Option<u64>,
+        all: bool,
+    ) {
+        let now = self.begin(now);
+        let session = self.peers.get(&client).map(|peer| peer.session);
+        match since {
+            None => self.send_snapshot(client, re),
+            Some(since) => {
+                let missed: Option<Vec<_>> = self.story.after(since).map(|entries| {
+                    let wanted = entries.filter(|entry| all || entry.owner == session);
+                    wanted.map(|entry| entry.frame.clone()).collect()
+                });
+                let Some(missed) = missed else {
+                    let message =
+                        "some events after that one are gone; subscribe without \"since\"";
+                    self.refuse(client, re, ErrorCode::Resync, message);
+                    return self.finish(now);
+                };
+                self.send(client, &Reply::Ok { re });
+                for frame in missed {
+                    self.send_frame(client, frame);
+                }
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&client) {
+            peer.subscribed = Some(all);
+        }
+        self.finish(now);
+    }
+
+    /// Pauses, resumes or drains the bus, or the schedulers of this name.
+    pub fn admin(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        re: Option<&RawValue>,
+        verb: AdminVerb,
+        target: Option<&str>,
+    ) {
+        let now = self.begin(now);
+        let mode = match verb {
+            AdminVerb::Pause => RemoteMode::Paused,
+            AdminVerb::Resume => RemoteMode::Accepting,
+            AdminVerb::Drain => RemoteMode::Draining,
+        };
+        let found = match target {
+            None => {
+                self.mode = mode;
+                true
+            }
+            Some(name) => self.set_mode(name, mode),
+        };
+        if found {
+            self.send(client, &Reply::Ok { re });
+        } else {
+            let message = format!("there is no scheduler {:?}", target.unwrap_or_default());
+            self.refuse(client, re, ErrorCode::BadParams, &message);
+        }
+        self.finish(now);
+    }
+
+    fn set_mode(&mut self, name: &str, mode: RemoteMode) -> bool {
+        let named = |handle: &u32| {
+            self.remotes
+                .get(*handle)
+                .is_some_and(|it| it.name == name || it.session.to_string() == name)
+        };
+        let handles: Vec<u32> = self.remotes.handles().filter(named).collect();
+        for handle in &handles {
+            if let Some(it) = self.remotes.get_mut(*handle) {
+                it.mode = mode;
+            }
+            self.refresh(*handle);
+        }
+        !handles.is_empty()
+    }
+
+    fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>) {
+        let snapshot = Snapshot {
+            re,
+            seq: self.story.seq,
+            oldest: self.story.first(),
+            mode: self.mode.name(),
+            schedulers: self.scheduler_rows(),
+            running: self.running_rows(),
+            pending: self.pending_rows(),
+            ended: self.ended.iter().map(|(_, change)| &**change).collect(),
+            counters: self.counters(),
+        };
+        if let Ok(frame) = serde_json::to_string(&Reply::Snapshot(snapshot)) {
+            self.send_frame(client, frame.into());
+        }
+    }
+
+    fn scheduler_rows(&self) -> Vec<SchedulerRow> {
+        let remotes = self.remotes.handles().filter_map(|handle| self.remotes.get(handle));
+        let row = |it: &Remote| SchedulerRow {
+            name: it.name.clone(),
+            session: it.session.to_string(),
+            slots: it.slots,
+            jobs: it.leases.len(),
+            connected: it.client.is_some(),
+            mode: it.mode.name(),
+        };
+        remotes.map(row).collect()
+    }
+
+    fn running_rows(&self) -> Vec<RunningRow> {
+        let row = |handle: u32| {
+            let job = self.jobs.get(handle)?;
+            let lease = job.lease()?;
+            let started = lease.started;
+            Some(RunningRow {
+                job: job.id.to_string(),
+                priority: job.priority.number(),
+                state: if started.is_some() { WireState::Running } else { WireState::Assigned },
+                on: self.name_of(lease.remote).unwrap_or_default(),
+                attempt: job.attempt,
+                ran_ms: started.map_or(0, |started| (self.now - started).as_millis() as u64),
+                evictions: job.evictions,
+            })
+        };
+        self.leases.values().take(ROWS_SHOWN).filter_map(|handle| row(*handle)).collect()
+    }
+
+    fn pending_rows(&self) -> Vec<PendingRow> {
+        let waits = |handle: &u32| {
+            self.jobs.get(*handle).is_some_and(|job| matches!(job.phase, Phase::BackingOff { .. }))
+        };
+        let later = self.jobs.handles().filter(waits);
+        let all = self.queue.in_order().into_iter().chain(self.parked.iter().copied()).chain(later);
+        let row = |handle: u32| {
+            let job = self.jobs.get(handle)?;
+            Some(PendingRow {
+                job: job.id.to_string(),
+                priority: job.priority.number(),
+                attempt: job.attempt,
+                age_ms: (self.now - job.submitted).as_millis() as u64,
+                evictions: job.evictions,
+                why: self.why_it_waits(job).into_owned(),
+            })
+        };
+        all.take(ROWS_SHOWN).filter_map(row).collect()
+    }
+
+    fn why_it_waits(&self, job: &Job) -> Cow<'static, str> {
+        if let Phase::BackingOff { until } = job.phase {
+            let wait = (until - self.now).as_secs_f64();
+            return Cow::Owned(format!("its next attempt is in {wait:.1} s"));
+        }
+        let connected = self.peers.values().any(|peer| peer.remote.is_some());
+        Cow::Borrowed(match self.mode {
+            RemoteMode::Paused => "the bus is paused",
+            RemoteMode::Draining => "the bus is draining",
+            RemoteMode::Accepting if !connected => "no scheduler is connected",
+            RemoteMode::Accepting if !job.declined.is_empty() => {
+                "no scheduler with room accepts it"
+            }
+            RemoteMode::Accepting => "no slot is free, and it outranks no run that may be evicted",
+        })
+    }
+}
+
+/// After a restart.
+impl Exchange {
+    /// An exchange with what was on disk: the record of the ids, if there was
+    /// one, and those of the jobs, in any order.
+    ///
+    /// Leases go on: a scheduler that comes back with its session within the
+    /// time of a lease keeps what it has.
+    ///
+    /// # Errors
+    ///
+    /// A record cannot be read. Nothing may be started without it: some job
+    /// would be lost, or run twice.
+    pub fn restore<'a>(
+        now: Instant,
+        config: ExchangeConfig,
+        ids: Option<&str>,
+        records: impl IntoIterator<Item = (JobId, &'a str)>,
+    ) -> Result<Self, RestoreError> {
+        let mut exchange = Self::new(config);
+        exchange.now = now;
+        if let Some(text) = ids {
+            let ids: StoredIds =
+                serde_json::from_str(text).map_err(|error| RestoreError::new(None, &error))?;
+            exchange.ids = ids;
+            exchange.ids_stored = ids;
+            (exchange.first_session, exchange.safe_sessions) = (0, ids.session);
+            exchange.story.seq = ids.seq;
+        }
+        let mut ended = Vec::new();
+        for (id, text) in records {
+            let stored: StoredJob<'_> =
+                serde_json::from_str(text).map_err(|error| RestoreError::new(Some(id), &error))?;
+            exchange.ids.job = exchange.ids.job.max(id.count());
+            exchange.take_back(now, id, stored, &mut ended);
+        }
+        ended.sort_unstable_by_key(|(at, id, _)| (*at, *id));
+        for (_, id, change) in ended {
+            exchange.ended.push_back((id, change));
+        }
+        exchange.key_ends.make_contiguous().sort_unstable();
+        exchange.find_evictions();
+        exchange.reserve_ids();
+        Ok(exchange)
+    }
+
+    /// A scheduler that has more than its slots was asked to evict for what it
+    /// was given last.
+    fn find_evictions(&mut self) {
+        let remotes: Vec<u32> = self.remotes.handles().collect();
+        for remote in remotes {
+            let Some(it) = self.remotes.get_mut(remote).filter(|it| it.is_over_full()) else {
+                continue;
+            };
+            let waits = |handle: u32| {
+                let lease = self.jobs.get(handle).and_then(Job::lease);
+                lease.is_some_and(|lease| lease.started.is_none())
+            };
+            let newest = it.leases.iter().rev().find(|(_, handle)| waits(**handle));
+            if let Some((lease, handle)) = newest.map(|(lease, handle)| (*lease, *handle)) {
+                it.evicting = Some(lease);
+                it.victims.remove(handle);
+            }
+        }
+    }
+
+    fn take_back(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        stored: StoredJob<'_>,
+        ended: &mut Vec<(u64, JobId, Box<RawValue>)>,
+    ) {
+        let submitted = Instant::from_nanos(stored.submitted);
+        if let Some(key) = &stored.opts.key {
+            let end = submitted + self.config.key_window;
+            if end > now {
+                self.keys.insert(key.clone(), id);
+                self.key_ends.push_back((end, id, key.clone()));
+            }
+        }
+        let job = Job {
+            id,
+            payload: stored.payload.into_owned(),
+            priority: Priority::new(stored.priority),
+            opts: stored.opts,
+            owner: stored.owner.map(SessionId::new),
+            submitted,
+            phase: Phase::Pending,
+            attempt: stored.attempt,
+            starts: stored.starts,
+            evictions: stored.evictions,
+            lost: stored.lost,
+            declined: Vec::new(),
+        };
+        match stored.phase {
+            StoredPhase::Ended { change, at } => ended.push((at, id, change)),
+            StoredPhase::Pending => {
+                let handle = self.jobs.insert(id, job);
+                self.enqueue(handle);
+            }
+            StoredPhase::BackingOff { until } => {
+                let handle = self.jobs.insert(id, job);
+                if let Some(job) = self.jobs.get_mut(handle) {
+                    job.phase = Phase::BackingOff { until: Instant::from_nanos(until) };
+                }
+                self.backing_off += 1;
+                self.arm(handle);
+            }
+            StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {
+                let handle = self.jobs.insert(id, job);
+                self.ids.lease = self.ids.lease.max(lease);
+                self.ids.session = self.ids.session.max(session);
+                let session = SessionId::new(session);
+                let remote = self.remotes.handle(session).unwrap_or_else(|| {
+                    self.remotes.insert(session, Remote::new(session, name, slots, now))
+                });
+                let lease = super::job::Lease {
+                    id: LeaseId::new(lease),
+                    remote,
+                    expires: Some(now + self.config.lease),
+                    level,
+                    started: started.map(Instant::from_nanos),
+                    ending: cancelled.then_some(Ending::Cancelled),
+                };
+                self.take_lease_back(handle, lease);
+            }
+        }
+    }
+
+    fn take_lease_back(&mut self, handle: u32, lease: super::job::Lease) {
+        let (id, remote, level) = (lease.id, lease.remote, lease.level);
+        let spared = lease.ending.is_some();
+        self.leases.insert(id, handle);
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        job.phase = Phase::Leased(lease);
+        let spared = spared || job.is_shielded(&self.config);
+        if let Some(it) = self.remotes.get_mut(remote) {
+            it.leases.insert(id, handle);
+            if !spared {
+                it.victims.insert(handle, core::cmp::Reverse((level, id)));
+            }
+        }
+        self.arm(handle);
+    }
+}

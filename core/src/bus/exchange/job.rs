@@ -1,0 +1,137 @@
+//! A job of the bus.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use serde_json::value::RawValue;
+
+use super::ExchangeConfig;
+use crate::bus::v1::SubmitOptions;
+use crate::id::{ClientId, JobId, LeaseId, SessionId};
+use crate::policy::OnEvict;
+use crate::priority::Priority;
+use crate::queue::{PriorityKey, QueueKey};
+use crate::time::{Duration, Instant};
+
+/// What the exchange knows about a job that has no outcome yet.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: JobId,
+    pub(super) payload: Box<RawValue>,
+    pub(super) priority: Priority,
+    pub(super) opts: SubmitOptions,
+    pub(super) owner: Option<SessionId>,
+    pub(super) submitted: Instant,
+    pub(super) phase: Phase,
+    /// The attempt that runs or comes next, from 1.
+    pub(super) attempt: u32,
+    /// How often it was started.
+    pub(super) starts: u32,
+    pub(super) evictions: u32,
+    pub(super) lost: u32,
+    /// The schedulers that do not want it.
+    pub(super) declined: Vec<SessionId>,
+}
+
+/// Where a job is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Not on disk yet, and so not accepted.
+    Unsaved {
+        /// Who waits for the answer, and to which request: who submitted it,
+        /// and then who did so again under the same key.
+        waiting: Vec<(ClientId, Option<Box<RawValue>>)>,
+    },
+    /// Waiting for a slot: in the queue, or parked because nobody wants it.
+    Pending,
+    /// Waiting for its next attempt.
+    BackingOff { until: Instant },
+    /// With a scheduler.
+    Leased(Lease),
+}
+
+/// What a scheduler holds while it has a job.
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    pub(super) id: LeaseId,
+    /// Whose it is, by handle.
+    pub(super) remote: u32,
+    /// When it lapses. It lasts from when its assignment leaves the bus, so
+    /// that its scheduler can tell until when it has it at least; `None`: that
+    /// waits for the disk.
+    pub(super) expires: Option<Instant>,
+    pub(super) level: i64,
+    pub(super) started: Option<Instant>,
+    /// Set once the scheduler was told to end the job.
+    pub(super) ending: Option<Ending>,
+}
+
+/// Why a scheduler was told to end a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    Cancelled,
+    Deadline,
+}
+
+impl Job {
+    pub(super) fn place(&self, config: &ExchangeConfig) -> (QueueKey, PriorityKey) {
+        let (job, priority) = (self.id, self.priority);
+        let place = QueueKey::new(job, priority, self.submitted, config.policy.aging);
+        (place, PriorityKey { priority, job })
+    }
+
+    pub(super) const fn lease(&self) -> Option<&Lease> {
+        match &self.phase {
+            Phase::Leased(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn lease_mut(&mut self) -> Option<&mut Lease> {
+        match &mut self.phase {
+            Phase::Leased(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    pub(super) fn on_evict(&self, config: &ExchangeConfig) -> OnEvict {
+        self.opts.on_evict.unwrap_or(config.policy.on_evict)
+    }
+
+    pub(super) fn has_attempts_left(&self, config: &ExchangeConfig) -> bool {
+        let most = config.policy.max_attempts.get();
+        self.attempt < self.opts.max_attempts.unwrap_or(most)
+    }
+
+    pub(super) fn may_lose_another(&self, config: &ExchangeConfig) -> bool {
+        self.lost <= self.opts.max_lost.unwrap_or(config.max_lost)
+    }
+
+    pub(super) fn is_shielded(&self, config: &ExchangeConfig) -> bool {
+        config.policy.max_evictions.is_some_and(|most| self.evictions >= most)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.opts.deadline_ms.map(|whole| self.submitted + Duration::from_millis(whole))
+    }
+
+    /// When something is due about it: the earliest of what applies.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let deadline = self.deadline();
+        match &self.phase {
+            Phase::Unsaved { .. } => None,
+            Phase::Pending => self.expires().into_iter().chain(deadline).min(),
+            Phase::BackingOff { until } => deadline.into_iter().chain([*until]).min(),
+            Phase::Leased(lease) => {
+                let deadline = deadline.filter(|_| lease.ending.is_none());
+                deadline.into_iter().chain(lease.expires).min()
+            }
+        }
+    }
+
+    pub(super) fn expires(&self) -> Option<Instant> {
+        let never_started = self.starts == 0;
+        let wait = self.opts.expires_ms.filter(|_| never_started);
+        wait.map(|wait| self.submitted + Duration::from_millis(wait))
+    }
+}

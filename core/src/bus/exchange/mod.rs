@@ -1,0 +1,552 @@
+//! One queue for the whole bus, and the schedulers that serve it.
+
+mod ask;
+mod check;
+mod job;
+mod lease;
+mod remote;
+mod settle;
+mod store;
+mod story;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use serde_json::value::RawValue;
+
+pub use self::store::{Persist, PersistOp, RestoreError};
+
+use self::job::{Job, Phase};
+use self::remote::{Remote, RemoteMode};
+use self::store::{StoredIds, StoredJob, StoredPhase};
+use self::story::{Details, Entry, Story};
+use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, WireState};
+use crate::heap::IndexHeap;
+use crate::id::{ClientId, JobId, LeaseId, SessionId};
+use crate::policy::Policy;
+use crate::queue::Queue;
+use crate::table::Table;
+use crate::time::{Duration, Instant};
+
+/// How many ids are reserved on disk at a time; more are when half is used, so
+/// that nothing has to wait for that.
+const IDS_AHEAD: u64 = 1000;
+
+/// The terms of an exchange.
+#[derive(Clone, Debug)]
+pub struct ExchangeConfig {
+    /// Who starts, who is evicted, what comes back. The grace period and what
+    /// happens when a machine is exhausted are the schedulers' own affair.
+    pub policy: Policy,
+    /// How long a lease lasts after the last beat that named it.
+    pub lease: Duration,
+    /// How often a scheduler is asked to send a beat.
+    pub beat: Duration,
+    /// How many leases a job may lose that does not say itself.
+    pub max_lost: u32,
+    /// How long a key stands for its first submission.
+    pub key_window: Duration,
+    /// What becomes of accepted jobs when the bus is killed. With `Fsync`
+    /// nothing is acknowledged before [`Exchange::handle_persisted`] says so.
+    pub durability: Durability,
+    /// The largest message that the bus takes, to be told to clients.
+    pub max_frame: usize,
+    /// How many events are kept for who was away.
+    pub events_kept: usize,
+    /// How many outcomes are kept.
+    pub outcomes_kept: usize,
+    /// The number after which leases and sessions are counted. It must be
+    /// greater than any that another bus at the same address has given, unless
+    /// that one's records are restored: then they say where to go on.
+    pub first_id: u64,
+}
+
+impl ExchangeConfig {
+    /// The usual terms, in memory.
+    #[must_use]
+    pub const fn new(first_id: u64) -> Self {
+        Self {
+            policy: Policy::durable(),
+            lease: Duration::from_secs(15),
+            beat: Duration::from_secs(5),
+            max_lost: 5,
+            key_window: Duration::from_secs(600),
+            durability: Durability::Memory,
+            max_frame: 1024 * 1024,
+            events_kept: 16_384,
+            outcomes_kept: 1024,
+            first_id,
+        }
+    }
+}
+
+/// The queue of a bus: jobs that producers submit, leases that schedulers hold.
+///
+/// A part of the [`Broker`](super::Broker), which reads the messages; the shape
+/// is the same. Its times are those of the Unix epoch, so that they mean the
+/// same after a restart and can be told to people.
+///
+/// A free slot anywhere takes the first job in queue order. When there is none,
+/// the first job in priority order goes to the scheduler with the least urgent
+/// run of all, if it outranks that, and that scheduler evicts; one such
+/// assignment a scheduler at a time.
+#[derive(Debug)]
+pub struct Exchange {
+    config: ExchangeConfig,
+    now: Instant,
+    mode: RemoteMode,
+    peers: BTreeMap<ClientId, Peer>,
+    remotes: Table<SessionId, Remote>,
+    jobs: Table<JobId, Job>,
+    leases: BTreeMap<LeaseId, u32>,
+    queue: Queue,
+    /// Pending jobs that are not in the queue: nobody who has room wants them.
+    parked: BTreeSet<u32>,
+    /// By scheduler: those with room, the emptiest first.
+    roomy: IndexHeap<(Reverse<u32>, SessionId)>,
+    /// By scheduler: the job that it would evict.
+    victims: IndexHeap<Reverse<(i64, LeaseId)>>,
+    /// By job: the next time at which something is due about it.
+    timers: IndexHeap<(Instant, JobId)>,
+    backing_off: usize,
+    keys: BTreeMap<String, JobId>,
+    /// When each key ends, and of which job it is: a key may be used again
+    /// before that, when its first job could not be saved.
+    key_ends: VecDeque<(Instant, JobId, String)>,
+    ids: StoredIds,
+    /// What was given out to be put on disk, and under which number.
+    ids_stored: StoredIds,
+    ids_stored_in: u64,
+    /// Sessions up to this one cannot be given again after a crash.
+    safe_sessions: u64,
+    /// Sessions up to this one are another bus's.
+    first_session: u64,
+    story: Story,
+    /// The outcomes that were told last, as they were told, without output.
+    ended: VecDeque<(JobId, Box<RawValue>)>,
+    /// Messages that need not wait for the disk.
+    out_now: VecDeque<(ClientId, Arc<str>)>,
+    out: VecDeque<Out>,
+    closes: VecDeque<ClientId>,
+    persist: VecDeque<Persist>,
+    persist_seq: u64,
+    persisted: u64,
+    /// Jobs that are accepted once a number is on disk.
+    unsaved: VecDeque<(u64, u32)>,
+    disk_fails: bool,
+    counters: Counters,
+}
+
+/// A client of version 1.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    session: SessionId,
+    /// The scheduler that it is, by handle.
+    remote: Option<u32>,
+    /// What it wants to be told: all jobs, or its own.
+    subscribed: Option<bool>,
+}
+
+/// A message that may have to wait for the disk.
+#[derive(Debug)]
+struct Out {
+    after: u64,
+    to: ClientId,
+    frame: Arc<str>,
+    /// The lease that it gives, if it is an assignment.
+    gives: Option<LeaseId>,
+}
+
+impl Exchange {
+    /// An exchange without jobs.
+    #[must_use]
+    pub fn new(config: ExchangeConfig) -> Self {
+        let first = config.first_id;
+        let ids = StoredIds { job: 0, lease: first, session: first, seq: 0 };
+        let story = Story::new(config.events_kept, 0);
+        Self {
+            config,
+            now: Instant::ZERO,
+            mode: RemoteMode::Accepting,
+            peers: BTreeMap::new(),
+            remotes: Table::new(),
+            jobs: Table::new(),
+            leases: BTreeMap::new(),
+            queue: Queue::new(),
+            parked: BTreeSet::new(),
+            roomy: IndexHeap::new(),
+            victims: IndexHeap::new(),
+            timers: IndexHeap::new(),
+            backing_off: 0,
+            keys: BTreeMap::new(),
+            key_ends: VecDeque::new(),
+            ids,
+            ids_stored: ids,
+            ids_stored_in: 0,
+            safe_sessions: first,
+            first_session: first,
+            story,
+            ended: VecDeque::new(),
+            out_now: VecDeque::new(),
+            out: VecDeque::new(),
+            closes: VecDeque::new(),
+            persist: VecDeque::new(),
+            persist_seq: 0,
+            persisted: 0,
+            unsaved: VecDeque::new(),
+            disk_fails: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Time has passed. Nothing acts before its time; calling early is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.begin(now);
+        self.finish(now);
+    }
+
+    /// Everything up to this number is on disk.
+    pub fn handle_persisted(&mut self, now: Instant, seq: u64) {
+        let now = self.begin(now);
+        self.persisted = self.persisted.max(seq.min(self.persist_seq));
+        self.disk_fails = false;
+        if self.ids_stored_in <= self.persisted {
+            self.safe_sessions = self.ids_stored.session;
+        }
+        while self.unsaved.front().is_some_and(|(needed, _)| *needed <= self.persisted) {
+            if let Some((_, handle)) = self.unsaved.pop_front() {
+                self.saved(handle);
+            }
+        }
+        self.finish(now);
+    }
+
+    /// The disk did not take what was given out and not yet acknowledged. It
+    /// must be offered again, together with what comes after it. Meanwhile
+    /// submissions are refused; what runs goes on.
+    pub fn handle_persist_failed(&mut self, now: Instant, why: &str) {
+        let now = self.begin(now);
+        self.disk_fails = true;
+        while let Some((_, handle)) = self.unsaved.pop_front() {
+            self.not_saved(handle, why);
+        }
+        self.finish(now);
+    }
+
+    /// The next message, and to whom it goes; `None`: nothing more.
+    pub fn poll_transmit(&mut self) -> Option<(ClientId, Arc<str>)> {
+        if let Some(now) = self.out_now.pop_front() {
+            return Some(now);
+        }
+        loop {
+            self.out.front().filter(|out| out.after <= self.persisted)?;
+            let out = self.out.pop_front()?;
+            if out.gives.is_none_or(|lease| self.begin_lease(lease)) {
+                return Some((out.to, out.frame));
+            }
+        }
+    }
+
+    /// The next client whose connection is to be closed, because it has come
+    /// back on another.
+    pub fn poll_close(&mut self) -> Option<ClientId> {
+        self.closes.pop_front()
+    }
+
+    /// What must be on disk next; `None`: nothing more. Only with
+    /// [`Durability::Fsync`].
+    pub fn poll_persist(&mut self) -> Option<Persist> {
+        self.persist.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let timer = self.timers.peek().map(|((due, _), _)| *due);
+        let key = self.key_ends.front().map(|(end, ..)| *end);
+        timer.into_iter().chain(key).min()
+    }
+
+    /// How many schedulers are connected.
+    #[must_use]
+    pub fn schedulers(&self) -> usize {
+        self.peers.values().filter(|peer| peer.remote.is_some()).count()
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let slots = |handle| self.remotes.get(handle).filter(|it| it.client.is_some());
+        Counters {
+            pending: (self.queue.len() + self.parked.len() + self.backing_off) as u64,
+            running: self.leases.len() as u64,
+            slots: self.remotes.handles().filter_map(slots).map(|it| u64::from(it.slots)).sum(),
+            ..self.counters
+        }
+    }
+
+    fn begin(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    /// What every input ends with.
+    fn finish(&mut self, now: Instant) {
+        self.fire_timers(now);
+        self.settle(now);
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        while self.key_ends.front().is_some_and(|(end, ..)| *end <= now) {
+            if let Some((_, job, key)) = self.key_ends.pop_front() {
+                self.end_key(job, &key);
+            }
+        }
+        while let Some((&(due, _), handle)) = self.timers.peek() {
+            if due > now {
+                break;
+            }
+            self.timers.remove(handle);
+            self.fire(now, due, handle);
+        }
+    }
+
+    /// A key stands for this job no longer.
+    fn end_key(&mut self, job: JobId, key: &str) {
+        if self.keys.get(key) == Some(&job) {
+            self.keys.remove(key);
+        }
+    }
+
+    /// Sets the timer of a job to the next thing that is due about it.
+    fn arm(&mut self, handle: u32) {
+        let Some(job) = self.jobs.get(handle) else {
+            return;
+        };
+        match job.due() {
+            Some(due) => self.timers.insert(handle, (due, job.id)),
+            None => {
+                self.timers.remove(handle);
+            }
+        }
+    }
+
+    /// A job waits for a slot from now on.
+    fn enqueue(&mut self, handle: u32) {
+        if let Some(job) = self.jobs.get_mut(handle) {
+            job.phase = Phase::Pending;
+            let (place, priority) = job.place(&self.config);
+            self.queue.insert(handle, place, priority);
+            self.arm(handle);
+        }
+    }
+
+    /// Takes a job out of wherever it waits.
+    fn dequeue(&mut self, handle: u32) {
+        self.queue.remove(handle);
+        self.parked.remove(&handle);
+        let backing_off = |job: &Job| matches!(job.phase, Phase::BackingOff { .. });
+        if self.jobs.get(handle).is_some_and(backing_off) {
+            self.backing_off -= 1;
+        }
+    }
+
+    /// Brings what is derived from a scheduler up to date.
+    fn refresh(&mut self, remote: u32) {
+        let Some(it) = self.remotes.get(remote) else {
+            self.roomy.remove(remote);
+            self.victims.remove(remote);
+            return;
+        };
+        match it.room() {
+            0 => {
+                self.roomy.remove(remote);
+            }
+            room => self.roomy.insert(remote, (Reverse(room), it.session)),
+        }
+        match it.victim() {
+            None => {
+                self.victims.remove(remote);
+            }
+            Some(victim) => self.victims.insert(remote, Reverse(victim)),
+        }
+    }
+
+    /// A change that must be on disk: the job as it is now.
+    fn save(&mut self, handle: u32) {
+        if self.config.durability == Durability::Memory {
+            return;
+        }
+        let Some(job) = self.jobs.get(handle) else {
+            return;
+        };
+        let remote = job.lease().and_then(|lease| self.remotes.get(lease.remote));
+        let phase = StoredPhase::of(job, remote);
+        let put = serde_json::to_string(&StoredJob::of(job, phase));
+        // Nothing in the record can fail to be written as JSON.
+        if let Ok(record) = put {
+            let id = job.id;
+            self.persist(PersistOp::Put(id, record));
+        }
+    }
+
+    fn persist(&mut self, op: PersistOp) {
+        if self.config.durability == Durability::Fsync {
+            self.persist_seq += 1;
+            self.persist.push_back(Persist { seq: self.persist_seq, op });
+        }
+    }
+
+    /// Makes sure that the ids in use stay below those on disk.
+    fn reserve_ids(&mut self) {
+        let (now, stored) = (self.ids, self.ids_stored);
+        let fits = |used: u64, reserved: u64| used + IDS_AHEAD / 2 <= reserved;
+        let fit = fits(now.job, stored.job)
+            && fits(now.lease, stored.lease)
+            && fits(now.session, stored.session)
+            && fits(self.story.seq, stored.seq);
+        if fit || self.config.durability == Durability::Memory {
+            return;
+        }
+        self.ids_stored = StoredIds {
+            job: now.job + IDS_AHEAD,
+            lease: now.lease + IDS_AHEAD,
+            session: now.session + IDS_AHEAD,
+            seq: self.story.seq + IDS_AHEAD,
+        };
+        if let Ok(record) = serde_json::to_string(&self.ids_stored) {
+            self.persist(PersistOp::Ids(record));
+            self.ids_stored_in = self.persist_seq;
+        }
+    }
+
+    /// Sends what follows from what has been decided, once that is on disk.
+    fn send(&mut self, to: ClientId, reply: &Reply<'_>) {
+        if let Ok(frame) = serde_json::to_string(reply) {
+            self.send_frame(to, frame.into());
+        }
+    }
+
+    fn send_frame(&mut self, to: ClientId, frame: Arc<str>) {
+        self.out.push_back(Out { after: self.persist_seq, to, frame, gives: None });
+    }
+
+    /// Sends what does not depend on the disk, and must not wait for it: with
+    /// a disk that fails, schedulers still hear that their leases go on.
+    fn send_now(&mut self, to: ClientId, reply: &Reply<'_>) {
+        if let Ok(frame) = serde_json::to_string(reply) {
+            self.out_now.push_back((to, frame.into()));
+        }
+    }
+
+    /// Refuses something because of what has been decided, once that is on
+    /// disk: after a crash before that, it would not be refused.
+    fn refuse_for_good(
+        &mut self,
+        to: ClientId,
+        re: Option<&RawValue>,
+        code: ErrorCode,
+        message: &str,
+    ) {
+        self.send(to, &Reply::Error { re, code: code.number(), name: code.name(), message });
+    }
+
+    fn refuse(&mut self, to: ClientId, re: Option<&RawValue>, code: ErrorCode, message: &str) {
+        self.send_now(to, &Reply::Error { re, code: code.number(), name: code.name(), message });
+    }
+
+    /// Something has happened to a job: it is numbered, kept and told.
+    fn tell(&mut self, handle: u32, state: WireState, details: Details) {
+        if let Some((_, entry)) = self.record(handle, state, details) {
+            self.publish(&entry);
+        }
+    }
+
+    /// Numbers and keeps what has happened to a job.
+    fn record(
+        &mut self,
+        handle: u32,
+        state: WireState,
+        details: Details,
+    ) -> Option<(JobChange<'static>, Entry)> {
+        self.story.seq += 1;
+        self.reserve_ids();
+        let job = self.jobs.get(handle)?;
+        let owner = job.owner;
+        let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
+        let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
+        let Reply::Job(change) = reply else { return None };
+        Some((change, self.story.add(owner, frame)))
+    }
+
+    /// Tells an event to everybody who wants to know, once what has been given
+    /// out to the disk so far is there.
+    fn publish(&mut self, entry: &Entry) {
+        let wants = |peer: &Peer| {
+            peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
+        };
+        let listeners: Vec<ClientId> =
+            self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
+        for client in listeners {
+            self.send_frame(client, entry.frame.clone());
+        }
+    }
+
+    /// The outcome of a job: it is kept and told, and the job is forgotten.
+    fn conclude(&mut self, handle: u32, state: WireState, details: Details) {
+        self.dequeue(handle);
+        self.timers.remove(handle);
+        self.count_outcome(state);
+        let recorded = self.record(handle, state, details);
+        let (Some(job), Some((change, entry))) = (self.jobs.remove(handle), recorded) else {
+            return;
+        };
+        let kept = JobChange { output: None, ..change };
+        let text = serde_json::to_string(&kept).ok();
+        if let Some(kept) = text.and_then(|text| RawValue::from_string(text).ok()) {
+            self.keep_outcome(&job, kept);
+        }
+        self.publish(&entry);
+    }
+
+    fn keep_outcome(&mut self, job: &Job, told: Box<RawValue>) {
+        if self.config.durability == Durability::Fsync {
+            let phase = StoredPhase::Ended { change: told.clone(), at: self.now.as_nanos() };
+            if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
+                self.persist(PersistOp::Put(job.id, record));
+            }
+        }
+        self.ended.push_back((job.id, told));
+        if self.ended.len() > self.config.outcomes_kept {
+            if let Some((id, _)) = self.ended.pop_front() {
+                self.persist(PersistOp::Forget(id));
+            }
+        }
+    }
+
+    const fn count_outcome(&mut self, state: WireState) {
+        let counters = &mut self.counters;
+        let counter = match state {
+            WireState::Finished => &mut counters.finished,
+            WireState::Failed => &mut counters.failed,
+            WireState::TimedOut => &mut counters.timed_out,
+            WireState::Evicted => &mut counters.evicted,
+            WireState::Cancelled => &mut counters.cancelled,
+            WireState::Expired => &mut counters.expired,
+            WireState::SpawnFailed => &mut counters.spawn_failed,
+            WireState::Lost => &mut counters.lost,
+            WireState::Pending | WireState::Assigned | WireState::Running => return,
+        };
+        *counter += 1;
+    }
+
+    fn name_of(&self, remote: u32) -> Option<String> {
+        self.remotes.get(remote).map(|it| it.name.clone())
+    }
+}

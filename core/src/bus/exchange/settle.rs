@@ -1,0 +1,281 @@
+//! Who gets which job, and what time does.
+
+use alloc::string::ToString;
+
+use super::job::{Ending, Job, Lease, Phase};
+use super::remote::RemoteMode;
+use super::story::Details;
+use super::{Exchange, JobId, Out};
+use crate::bus::v1::{AssignOptions, Reply, RevokeWhy, WireState};
+use crate::id::{LeaseId, SessionId};
+use crate::queue::level;
+use crate::time::Instant;
+
+impl Exchange {
+    /// Fills what is free, then lets evict who may evict.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.mode != RemoteMode::Accepting {
+            return;
+        }
+        self.unpark();
+        while let Some(handle) = self.queue.first() {
+            match self.room_for(handle) {
+                Some(remote) => self.assign(now, handle, remote),
+                None if self.roomy.len() == 0 => break,
+                None => self.park(handle),
+            }
+        }
+        self.unpark();
+        while let Some(handle) = self.queue.most_urgent() {
+            match self.evictor_for(handle) {
+                Some(remote) => self.assign(now, handle, remote),
+                None if self.is_declined(handle) => self.park(handle),
+                None => break,
+            }
+        }
+    }
+
+    /// Puts a job aside that nobody wants, so that it does not hold up others.
+    fn park(&mut self, handle: u32) {
+        self.queue.remove(handle);
+        self.parked.insert(handle);
+    }
+
+    fn is_declined(&self, handle: u32) -> bool {
+        self.jobs.get(handle).is_some_and(|job| !job.declined.is_empty())
+    }
+
+    /// Puts everything back into its place that was put aside, so that it is
+    /// offered again in its turn.
+    fn unpark(&mut self) {
+        for handle in core::mem::take(&mut self.parked) {
+            if let Some(job) = self.jobs.get(handle) {
+                let (place, priority) = job.place(&self.config);
+                self.queue.insert(handle, place, priority);
+            }
+        }
+    }
+
+    /// The scheduler with the most room that has not declined this job.
+    fn room_for(&self, handle: u32) -> Option<u32> {
+        let declined = &self.jobs.get(handle)?.declined;
+        if declined.is_empty() {
+            return self.roomy.peek().map(|(_, remote)| remote);
+        }
+        let wanted = self.roomy.iter().filter(|((_, session), _)| !declined.contains(session));
+        wanted.min_by_key(|(key, _)| **key).map(|(_, remote)| remote)
+    }
+
+    /// The scheduler with the least urgent run, if this job may evict that.
+    fn evictor_for(&self, handle: u32) -> Option<u32> {
+        let job = self.jobs.get(handle)?;
+        let delta = i64::from(self.config.policy.preempt_delta?.get());
+        let (least, remote) = if job.declined.is_empty() {
+            self.victims.peek().map(|(victim, remote)| (victim.0.0, remote))?
+        } else {
+            let wants = |remote: u32| {
+                let session = self.remotes.get(remote).map(|it| it.session);
+                session.is_some_and(|session| !job.declined.contains(&session))
+            };
+            let wanted = self.victims.iter().filter(|(_, remote)| wants(*remote));
+            wanted.min_by_key(|(key, _)| **key).map(|(victim, remote)| (victim.0.0, remote))?
+        };
+        (i64::from(job.priority.number()) + delta <= least).then_some(remote)
+    }
+
+    /// Gives a job to a scheduler, which evicts for it if it has no room.
+    fn assign(&mut self, now: Instant, handle: u32, remote: u32) {
+        self.dequeue(handle);
+        self.ids.lease += 1;
+        let id = LeaseId::new(self.ids.lease);
+        let (Some(job), Some(it)) = (self.jobs.get_mut(handle), self.remotes.get_mut(remote))
+        else {
+            return;
+        };
+        let level = level(job.priority, now - job.submitted, self.config.policy.aging);
+        let evicts = it.room() == 0;
+        job.phase =
+            Phase::Leased(Lease { id, remote, expires: None, level, started: None, ending: None });
+        it.leases.insert(id, handle);
+        if evicts {
+            it.evicting = Some(id);
+        } else if !job.is_shielded(&self.config) {
+            it.victims.insert(handle, core::cmp::Reverse((level, id)));
+        }
+        let on = Some(it.name.clone());
+        self.leases.insert(id, handle);
+        self.counters.assigned += 1;
+        self.refresh(remote);
+        self.arm(handle);
+        self.reserve_ids();
+        self.save(handle);
+        self.tell(handle, WireState::Assigned, Details { on, ..Details::default() });
+        self.send_assignment(handle);
+    }
+
+    /// Tells a scheduler, if it is connected, what it is to run.
+    pub(super) fn send_assignment(&mut self, handle: u32) {
+        let Some(job) = self.jobs.get(handle) else { return };
+        let Some(lease) = job.lease() else { return };
+        let Some(to) = self.remotes.get(lease.remote).and_then(|it| it.client) else { return };
+        let id = lease.id;
+        let reply = Reply::Assign {
+            job: job.id.to_string(),
+            lease: id.number(),
+            attempt: job.attempt,
+            payload: &job.payload,
+            opts: AssignOptions {
+                submitted: job.opts.clone(),
+                level: lease.level,
+                shielded: job.is_shielded(&self.config),
+            },
+        };
+        if let Ok(frame) = serde_json::to_string(&reply) {
+            let (after, frame) = (self.persist_seq, frame.into());
+            self.out.push_back(Out { after, to, frame, gives: Some(id) });
+        }
+    }
+
+    /// The assignment of this lease leaves the bus; returns whether it may.
+    pub(super) fn begin_lease(&mut self, lease: LeaseId) -> bool {
+        let Some(handle) = self.leases.get(&lease).copied() else { return false };
+        let expires = self.now + self.config.lease;
+        if let Some(lease) = self.jobs.get_mut(handle).and_then(Job::lease_mut) {
+            lease.expires = Some(expires);
+        }
+        self.arm(handle);
+        true
+    }
+
+    /// Lets act what was due about a job at `due`.
+    pub(super) fn fire(&mut self, now: Instant, due: Instant, handle: u32) {
+        let Some(job) = self.jobs.get(handle) else { return };
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= due);
+        let late = is_due(job.deadline());
+        match &job.phase {
+            Phase::Pending if late || is_due(job.expires()) => self.expire(handle),
+            Phase::BackingOff { .. } if late => self.expire(handle),
+            Phase::BackingOff { until } if *until <= due => {
+                self.dequeue(handle);
+                self.enqueue(handle);
+                self.save(handle);
+                self.tell(handle, WireState::Pending, Details::default());
+            }
+            Phase::Leased(lease) if is_due(lease.expires) => self.lapse(now, handle),
+            Phase::Leased(lease) if late && lease.ending.is_none() => {
+                self.end_leased(handle, Ending::Deadline);
+            }
+            _ => self.arm(handle),
+        }
+    }
+
+    fn expire(&mut self, handle: u32) {
+        self.conclude(handle, WireState::Expired, Details::default());
+    }
+
+    /// A scheduler is told to end a job.
+    pub(super) fn end_leased(&mut self, handle: u32, why: Ending) {
+        let Some(lease) = self.jobs.get_mut(handle).and_then(|job| job.lease_mut()) else { return };
+        if lease.ending.is_some() {
+            return;
+        }
+        lease.ending = Some(why);
+        let remote = lease.remote;
+        if let Some(it) = self.remotes.get_mut(remote) {
+            it.victims.remove(handle);
+        }
+        self.refresh(remote);
+        self.arm(handle);
+        self.save(handle);
+        self.send_revocation(handle);
+    }
+
+    /// Tells a scheduler, if it is connected, what it is to end.
+    pub(super) fn send_revocation(&mut self, handle: u32) {
+        let Some(job) = self.jobs.get(handle) else { return };
+        let Some(lease) = job.lease() else { return };
+        let why = match lease.ending {
+            Some(Ending::Cancelled) => RevokeWhy::Cancelled,
+            Some(Ending::Deadline) => RevokeWhy::Expired,
+            None => return,
+        };
+        let (id, lease, remote) = (job.id, lease.id, lease.remote);
+        self.revoke(remote, id, lease, why);
+    }
+
+    fn revoke(&mut self, remote: u32, job: JobId, lease: LeaseId, why: RevokeWhy) {
+        if let Some(client) = self.remotes.get(remote).and_then(|it| it.client) {
+            let (job, lease) = (job.to_string(), lease.number());
+            self.send(client, &Reply::Revoke { job, lease, why });
+        }
+    }
+
+    /// A lease was not renewed in time.
+    fn lapse(&mut self, now: Instant, handle: u32) {
+        let Some(lease) = self.take_lease(handle) else { return };
+        self.counters.leases_lost += 1;
+        if let Some(it) = self.remotes.get_mut(lease.remote) {
+            it.silent = now - it.heard >= self.config.lease;
+            self.refresh(lease.remote);
+        }
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        job.lost += 1;
+        let id = job.id;
+        self.revoke(lease.remote, id, lease.id, RevokeWhy::Superseded);
+        let on = self.name_of(lease.remote);
+        let ran_ms = lease.started.map(|started| (now - started).as_millis() as u64);
+        let reason = Some("its lease was not renewed in time".to_string());
+        let details = Details { on, ran_ms, reason, ..Details::default() };
+        self.give_back(handle, &lease, details);
+        self.drop_if_gone(lease.remote);
+    }
+
+    /// A job whose lease has ended without an outcome: it goes back into the
+    /// queue, unless it was to end anyway, or has lost too many leases.
+    pub(super) fn give_back(&mut self, handle: u32, lease: &Lease, details: Details) {
+        let Some(job) = self.jobs.get(handle) else { return };
+        match lease.ending {
+            Some(Ending::Cancelled) => self.conclude(handle, WireState::Cancelled, details),
+            Some(Ending::Deadline) => self.conclude(handle, WireState::TimedOut, details),
+            None if !job.may_lose_another(&self.config) => {
+                self.conclude(handle, WireState::Lost, details);
+            }
+            None => {
+                self.enqueue(handle);
+                self.save(handle);
+                self.tell(handle, WireState::Pending, details);
+            }
+        }
+    }
+
+    /// Ends the lease of a job; what becomes of the job is the caller's to say.
+    pub(super) fn take_lease(&mut self, handle: u32) -> Option<Lease> {
+        let job = self.jobs.get_mut(handle)?;
+        let lease = job.lease()?.clone();
+        job.phase = Phase::Pending;
+        self.leases.remove(&lease.id);
+        if let Some(it) = self.remotes.get_mut(lease.remote) {
+            it.leases.remove(&lease.id);
+            it.victims.remove(handle);
+            if it.evicting == Some(lease.id) {
+                it.evicting = None;
+            }
+        }
+        self.refresh(lease.remote);
+        Some(lease)
+    }
+
+    /// Forgets a scheduler that is not connected and holds nothing.
+    pub(super) fn drop_if_gone(&mut self, remote: u32) {
+        if self.remotes.get(remote).is_some_and(|it| it.client.is_none() && it.leases.is_empty()) {
+            self.remotes.remove(remote);
+            self.refresh(remote);
+        }
+    }
+
+    pub(super) fn next_session(&mut self) -> SessionId {
+        self.ids.session += 1;
+        self.reserve_ids();
+        SessionId::new(self.ids.session)
+    }
+}

@@ -1,0 +1,143 @@
+//! What is on disk about a job, and how it comes back.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::job::{Job, Phase};
+use super::remote::Remote;
+use crate::bus::v1::SubmitOptions;
+use crate::id::JobId;
+
+/// Something that must be on disk before what follows from it is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Persist {
+    /// Its number. They are given out in order, without gaps.
+    pub seq: u64,
+    /// What to do.
+    pub op: PersistOp,
+}
+
+/// What to do on disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PersistOp {
+    /// Put this record under this job, in place of what was there.
+    Put(JobId, String),
+    /// Forget the record of this job.
+    Forget(JobId),
+    /// Put this record under the one name that is no job's.
+    Ids(String),
+}
+
+/// The numbers from which ids go on after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct StoredIds {
+    pub(super) job: u64,
+    pub(super) lease: u64,
+    pub(super) session: u64,
+    pub(super) seq: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredJob<'a> {
+    #[serde(borrow)]
+    pub(super) payload: Cow<'a, RawValue>,
+    pub(super) priority: i32,
+    #[serde(default)]
+    pub(super) opts: SubmitOptions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<u64>,
+    pub(super) submitted: u64,
+    pub(super) attempt: u32,
+    pub(super) starts: u32,
+    pub(super) evictions: u32,
+    pub(super) lost: u32,
+    pub(super) phase: StoredPhase,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoredPhase {
+    Pending,
+    BackingOff {
+        until: u64,
+    },
+    Leased {
+        lease: u64,
+        session: u64,
+        name: String,
+        slots: u32,
+        level: i64,
+        started: Option<u64>,
+        cancelled: bool,
+    },
+    /// It has its outcome: the last change, as it was told.
+    Ended {
+        change: Box<RawValue>,
+        at: u64,
+    },
+}
+
+impl<'a> StoredJob<'a> {
+    pub(super) fn of(job: &'a Job, phase: StoredPhase) -> Self {
+        Self {
+            payload: Cow::Borrowed(&job.payload),
+            priority: job.priority.number(),
+            opts: job.opts.clone(),
+            owner: job.owner.map(|owner| owner.number()),
+            submitted: job.submitted.as_nanos(),
+            attempt: job.attempt,
+            starts: job.starts,
+            evictions: job.evictions,
+            lost: job.lost,
+            phase,
+        }
+    }
+}
+
+impl StoredPhase {
+    pub(super) fn of(job: &Job, remote: Option<&Remote>) -> Self {
+        match (&job.phase, remote) {
+            (Phase::BackingOff { until }, _) => Self::BackingOff { until: until.as_nanos() },
+            (Phase::Leased(lease), Some(remote)) => Self::Leased {
+                lease: lease.id.number(),
+                session: remote.session.number(),
+                name: remote.name.clone(),
+                slots: remote.slots,
+                level: lease.level,
+                started: lease.started.map(|started| started.as_nanos()),
+                cancelled: lease.ending == Some(super::job::Ending::Cancelled),
+            },
+            _ => Self::Pending,
+        }
+    }
+}
+
+/// What was on disk makes no sense.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RestoreError {
+    /// Under which job it was; `None`: under the other name.
+    pub job: Option<JobId>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl RestoreError {
+    pub(super) fn new(job: Option<JobId>, error: &serde_json::Error) -> Self {
+        Self { job, message: error.to_string() }
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.job.map_or_else(|| "the ids".to_owned(), |job| job.to_string());
+        write!(f, "the stored record of {of} cannot be read: {}", self.message)
+    }
+}
+
+impl core::error::Error for RestoreError {}

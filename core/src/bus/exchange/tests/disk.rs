@@ -1,0 +1,154 @@
+//! What is on disk before it is acknowledged, and what comes back from there.
+
+use super::*;
+
+#[test]
+fn a_job_is_accepted_and_assigned_only_once_it_is_on_disk() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5);
+    assert!(scene.said().is_empty());
+    let seq = scene.queue_writes().unwrap();
+    scene.exchange.handle_persisted(scene.now, seq);
+    assert_eq!(scene.said(), ["c1 accepted j1"]);
+    scene.commit();
+    assert_eq!(scene.said(), ["c2 assign j1 1"]);
+}
+
+#[test]
+fn an_outcome_is_told_only_once_it_is_on_disk() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.hears(1, r#"{"cmd":"subscribe","since":0}"#).submits(1, 5).commit().said();
+    scene.reports(2, "j1", 1, "finished");
+    let before = scene.exchange.persisted;
+    scene.exchange.handle_persisted(scene.now, before);
+    assert!(scene.said().is_empty());
+    scene.commit();
+    assert_eq!(scene.said(), ["c1 3 j1 finished", "c2 ok"]);
+    assert!(scene.disk.jobs.values().all(|record| record.contains(r#""state":"finished""#)));
+}
+
+#[test]
+fn a_lease_lasts_from_when_its_assignment_leaves_the_bus() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).queue_writes();
+    scene.disk.apply();
+    let seq = scene.exchange.persist_seq;
+    scene.exchange.handle_persisted(scene.now, seq);
+    assert_eq!(scene.said(), ["c1 accepted j1"]);
+    scene.at(20).commit();
+    assert_eq!(scene.said(), ["c2 assign j1 1"]);
+    scene.at(34).beats(2, &[]);
+    assert_eq!(scene.said(), ["c2 beat"]);
+    scene.at(35).commit();
+    assert_eq!(scene.said(), ["c2 revoke j1 1 superseded", "c2 assign j1 2"]);
+}
+
+#[test]
+fn an_assignment_whose_lease_is_over_does_not_leave_the_bus() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5);
+    let seq = scene.queue_writes().unwrap();
+    scene.exchange.handle_persisted(scene.now, seq);
+    scene.leaves(2, true).commit();
+    assert_eq!(scene.said(), ["c1 accepted j1"]);
+    assert_eq!(scene.exchange.counters().pending, 1);
+}
+
+#[test]
+fn a_disk_that_fails_refuses_submissions_and_service_resumes_when_it_does() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    let key = r#"{"key":"k"}"#;
+    scene.submits_with(1, 5, key).disk_fails();
+    assert_eq!(scene.said(), ["c1 storage"]);
+    scene.submits(1, 5).beats(2, &[]);
+    assert_eq!(scene.said(), ["c1 storage", "c2 beat"]);
+    scene.commit().at(300).submits_with(1, 5, key).commit();
+    assert_eq!(scene.said(), ["c1 accepted j2", "c2 assign j2 1"]);
+    scene.at(700).submits_with(1, 5, key).commit();
+    assert_eq!(scene.said().last().unwrap(), "c1 dup j2", "its own ten minutes");
+}
+
+#[test]
+fn the_second_submission_under_a_key_waits_with_the_first() {
+    let mut scene = Scene::durable(&[producer(1), producer(2)]);
+    let key = r#"{"key":"k"}"#;
+    scene.submits_with(1, 5, key).submits_with(2, 5, key).disk_fails();
+    assert_eq!(scene.said(), ["c1 storage", "c2 storage"]);
+    scene.commit();
+    assert!(scene.said().is_empty() && scene.disk.jobs.is_empty());
+    scene.submits_with(1, 5, key).submits_with(2, 5, key).commit();
+    assert_eq!(scene.said(), ["c1 accepted j2", "c2 dup j2"]);
+}
+
+#[test]
+fn what_is_not_accepted_yet_cannot_be_cancelled() {
+    let mut scene = Scene::durable(&[producer(1)]);
+    scene.submits(1, 5).cancels(1, "j1").commit();
+    assert_eq!(scene.said(), ["c1 no_job", "c1 accepted j1"]);
+}
+
+#[test]
+fn a_report_is_refused_only_once_the_end_of_its_lease_is_on_disk() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).commit().said();
+    scene.reports(2, "j1", 1, "finished").reports(2, "j1", 1, "finished");
+    assert!(scene.said().is_empty(), "after a crash now, it would be accepted");
+    scene.commit();
+    assert_eq!(scene.said(), ["c2 ok", "c2 stale_lease"]);
+}
+
+#[test]
+fn leases_go_on_after_a_crash_of_the_bus() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).submits(1, 6).commit().reports(2, "j1", 1, "started").commit().said();
+    scene.crashes().at(10);
+    let back =
+        r#"{"cmd":"register","type":"scheduler","v":1,"name":"c2","slots":1,"session":"s2"}"#;
+    scene.hears(7, back).beats(7, &[1]).commit();
+    assert_eq!(scene.said(), ["c7 welcome s2", "c7 beat"]);
+    scene.at(24).reports(7, "j1", 1, "finished").commit();
+    assert_eq!(scene.said(), ["c7 ok", "c7 assign j2 1001"]);
+}
+
+#[test]
+fn after_a_crash_the_bus_waits_out_the_leases_it_knows() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).commit().said();
+    let (client, register) = scheduler(8, 1);
+    scene.crashes().hears(client, &register).commit();
+    assert_eq!(scene.said(), ["c8 welcome s1002"]);
+    scene.at(14).commit();
+    assert!(scene.said().is_empty());
+    scene.at(15).commit();
+    assert_eq!(scene.said(), ["c8 assign j1 1001"]);
+}
+
+#[test]
+fn a_crash_does_not_make_a_scheduler_evict_for_two_jobs() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 8).commit().submits(1, 5).commit().crashes();
+    let back =
+        r#"{"cmd":"register","type":"scheduler","v":1,"name":"c2","slots":1,"session":"s2"}"#;
+    scene.hears(7, back).beats(7, &[1, 2]).submits(7, 0).commit();
+    let again =
+        ["c7 welcome s2", "c7 beat", "c7 assign j1 1", "c7 assign j2 2", "c7 accepted j1001"];
+    assert_eq!(scene.said(), again);
+}
+
+#[test]
+fn no_session_is_given_twice_over_a_crash() {
+    let mut scene = Scene::durable(&[]);
+    let (client, register) = producer(1);
+    scene.hears(client, &register);
+    assert!(scene.said().is_empty(), "it would be given again after a crash");
+    scene.commit().said();
+    scene.hears(2, &register);
+    assert_eq!(scene.said(), ["c2 welcome s2"], "reserved by the first");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_named() {
+    let id = JobId::parse("j7").unwrap();
+    let restored = Exchange::restore(Instant::ZERO, ExchangeConfig::new(0), None, [(id, "{")]);
+    assert_eq!(restored.unwrap_err().job, Some(id));
+}

@@ -1,0 +1,100 @@
+//! Until when a scheduler has what it has.
+
+use super::*;
+
+const BACK: &str =
+    r#"{"cmd":"register","type":"scheduler","v":1,"name":"c2","slots":1,"session":"s2"}"#;
+
+#[test]
+fn a_lease_lasts_from_the_last_beat_that_named_it() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).said();
+    scene.at(10).beats(2, &[1]);
+    scene.at(24).beats(2, &[]);
+    assert_eq!(scene.said(), ["c2 beat", "c2 beat"]);
+    scene.at(25);
+    assert_eq!(scene.said(), ["c2 revoke j1 1 superseded", "c2 assign j1 2"]);
+    scene.beats(2, &[1, 2]);
+    assert_eq!(scene.said(), ["c2 beat without [1]"]);
+    assert_eq!(scene.exchange.counters().leases_lost, 1);
+}
+
+#[test]
+fn a_job_that_loses_too_many_leases_is_lost() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"max_lost":1}"#).said();
+    scene.at(15).beats(2, &[]);
+    assert_eq!(scene.said(), ["c2 beat", "c2 revoke j1 1 superseded", "c2 assign j1 2"]);
+    scene.at(30);
+    assert_eq!(scene.said(), ["c2 revoke j1 2 superseded"]);
+    assert_eq!(scene.exchange.counters().lost, 1);
+}
+
+#[test]
+fn a_scheduler_that_is_silent_is_given_nothing_until_it_is_heard() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    scene.submits(1, 5).said();
+    scene.at(15);
+    assert_eq!(scene.said(), ["c2 revoke j1 1 superseded"]);
+    scene.at(40).submits(1, 0);
+    assert_eq!(scene.said(), ["c1 accepted j2"]);
+    scene.hears(3, &scheduler(3, 1).1);
+    assert_eq!(scene.said(), ["c3 welcome s3", "c3 assign j2 2"]);
+    scene.at(41).beats(2, &[1]);
+    assert_eq!(scene.said(), ["c2 beat without [1]", "c2 assign j1 3"]);
+}
+
+#[test]
+fn a_report_under_a_lost_lease_changes_nothing() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    scene.submits(1, 5).said();
+    scene.reports(3, "j1", 1, "finished").reports(2, "j2", 1, "finished");
+    assert_eq!(scene.said(), ["c3 stale_lease", "c2 stale_lease"]);
+    scene.at(15).said();
+    scene.reports(2, "j1", 1, "finished");
+    assert_eq!(scene.said(), ["c2 stale_lease"]);
+    assert_eq!((scene.exchange.counters().running, scene.exchange.counters().finished), (1, 0));
+}
+
+#[test]
+fn a_scheduler_that_comes_back_in_time_keeps_its_leases() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).reports(2, "j1", 1, "started").said();
+    scene.leaves(2, false).submits(1, 5);
+    assert_eq!(scene.said(), ["c1 accepted j2"]);
+    scene.at(10).hears(4, BACK).beats(4, &[1]);
+    assert_eq!(scene.said(), ["c4 welcome s2", "c4 beat"]);
+    scene.at(24).reports(4, "j1", 1, "finished");
+    assert_eq!(scene.said(), ["c4 ok", "c4 assign j2 2"]);
+}
+
+#[test]
+fn a_scheduler_is_told_again_what_it_may_not_have_heard() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).cancels(1, "j1").said();
+    scene.hears(4, BACK);
+    let again = ["c4 welcome s2", "c4 assign j1 1", "c4 revoke j1 1 cancelled", "close c2"];
+    assert_eq!(scene.said(), again);
+    scene.leaves(2, false).reports(4, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c4 ok"]);
+}
+
+#[test]
+fn a_scheduler_that_leaves_in_order_gives_everything_back() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    scene.submits_with(1, 5, r#"{"max_lost":0}"#).said();
+    scene.leaves(2, true);
+    assert_eq!(scene.said(), ["c3 assign j1 2"]);
+    scene.reports(3, "j1", 2, "cancelled");
+    assert_eq!(scene.said(), ["c3 ok", "c3 assign j1 3"], "it was not asked to");
+    assert_eq!(scene.exchange.counters().leases_lost, 0);
+}
+
+#[test]
+fn a_session_of_another_bus_is_not_resumed() {
+    let mut scene = Scene::with(ExchangeConfig::new(1000), &[]);
+    scene.hears(4, BACK);
+    assert_eq!(scene.said(), ["c4 welcome s1001"]);
+    scene.hears(5, &BACK.replace("s2", "s1002"));
+    assert_eq!(scene.said(), ["c5 welcome s1002"]);
+}

@@ -1,0 +1,244 @@
+//! Who gets which job.
+
+use super::*;
+
+#[test]
+fn a_free_slot_takes_a_job_at_once() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5);
+    assert_eq!(scene.said(), ["c1 accepted j1", "c2 assign j1 1"]);
+    scene.reports(2, "j1", 1, "started").reports(2, "j1", 1, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok"]);
+    assert_eq!((scene.exchange.counters().finished, scene.exchange.counters().pending), (1, 0));
+}
+
+#[test]
+fn the_most_urgent_job_goes_first_and_within_a_priority_the_first() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 0).submits(1, 5).submits(1, 3).submits(1, 3);
+    assert_eq!(scene.said().last().unwrap(), "c1 accepted j4");
+    for (lease, (job, next)) in [("j1", "j3 2"), ("j3", "j4 3"), ("j4", "j2 4")].iter().enumerate()
+    {
+        scene.reports(2, job, lease as u64 + 1, "finished");
+        assert_eq!(scene.said(), ["c2 ok".to_owned(), format!("c2 assign {next}")]);
+    }
+}
+
+#[test]
+fn the_emptiest_scheduler_gets_the_next_job() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 2)]);
+    scene.submits(1, 5).submits(1, 5).submits(1, 5).submits(1, 5);
+    let assigned: Vec<_> = scene.said().into_iter().filter(|it| it.contains("assign")).collect();
+    assert_eq!(assigned, ["c3 assign j1 1", "c2 assign j2 2", "c3 assign j3 3"]);
+}
+
+#[test]
+fn an_eviction_goes_to_the_scheduler_with_the_least_urgent_run() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    scene.submits(1, 7).submits(1, 8).said();
+    scene.submits(1, 2);
+    assert_eq!(scene.said(), ["c1 accepted j3", "c3 assign j3 3"]);
+}
+
+#[test]
+fn equals_do_not_evict() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).said();
+    scene.submits(1, 5);
+    assert_eq!(scene.said(), ["c1 accepted j2"]);
+}
+
+#[test]
+fn a_scheduler_evicts_for_one_job_at_a_time() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    scene.submits(1, 8).submits(1, 9).said();
+    scene.submits(1, 1).submits(1, 0);
+    assert_eq!(scene.said(), ["c1 accepted j3", "c2 assign j3 3", "c1 accepted j4"]);
+    scene.reports(2, "j2", 2, "evicted");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    scene.reports(2, "j3", 3, "started");
+    assert_eq!(scene.said(), ["c2 ok", "c2 assign j4 4"]);
+}
+
+#[test]
+fn a_scheduler_that_has_too_much_already_evicts_for_nobody() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 8).submits(1, 5).submits(1, 0).said();
+    scene.reports(2, "j2", 2, "started");
+    assert_eq!(scene.said(), ["c2 ok"], "j1 waits there for a run that has no lease");
+    scene.reports(2, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c2 ok", "c2 assign j3 3"]);
+}
+
+#[test]
+fn a_scheduler_that_spares_all_evicts_nothing() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 8).hears(2, r#"{"cmd":"beat","leases":[1],"floor":null}"#).said();
+    scene.submits(1, 0);
+    assert_eq!(scene.said(), ["c1 accepted j2"]);
+    scene.beats(2, &[1]);
+    assert_eq!(scene.said(), ["c2 beat", "c2 assign j2 2"]);
+}
+
+#[test]
+fn a_victim_keeps_its_place_in_the_queue() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 8).submits(1, 8).submits(1, 0).said();
+    scene.reports(2, "j1", 1, "evicted").reports(2, "j3", 2, "started");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok"]);
+    scene.reports(2, "j3", 2, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 assign j1 3"]);
+}
+
+#[test]
+fn a_victim_that_is_to_be_dropped_has_its_outcome() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 8, r#"{"on_evict":"drop"}"#).submits(1, 0).said();
+    scene.reports(2, "j1", 1, "evicted").reports(2, "j2", 2, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok"]);
+    assert_eq!(scene.exchange.counters().evicted, 1);
+}
+
+#[test]
+fn a_job_that_was_evicted_too_often_is_shielded() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 8);
+    for round in 0..3 {
+        let (victim, evictor) = (2 * round + 1, format!("j{}", round + 2));
+        scene.submits(1, 0).reports(2, "j1", victim, "evicted");
+        scene.reports(2, &evictor, victim + 1, "finished");
+    }
+    assert_eq!(scene.said().last().unwrap(), "c2 assign j1 7 shielded");
+    scene.submits(1, 0);
+    assert_eq!(scene.said(), ["c1 accepted j5"]);
+}
+
+#[test]
+fn a_declined_job_does_not_come_again_and_holds_up_nobody() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 3).said();
+    scene.reports(2, "j1", 1, "declined");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    scene.submits(1, 5);
+    assert_eq!(scene.said(), ["c1 accepted j2", "c2 assign j2 2"]);
+    let (client, register) = scheduler(3, 1);
+    scene.hears(client, &register);
+    assert_eq!(scene.said(), ["c3 welcome s3", "c3 assign j1 3"]);
+}
+
+#[test]
+fn a_declined_job_waits_its_turn_for_a_new_scheduler() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 9).reports(2, "j1", 1, "declined").submits(1, 5).submits(1, 5).said();
+    let (client, register) = scheduler(3, 1);
+    scene.hears(client, &register);
+    assert_eq!(scene.said(), ["c3 welcome s3", "c3 assign j3 3"]);
+}
+
+#[test]
+fn a_declined_job_may_evict_elsewhere_although_a_slot_is_free_here() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 2)]);
+    scene.submits(1, 1).submits(1, 9).submits(1, 9).said();
+    scene.reports(3, "j1", 1, "declined");
+    assert_eq!(scene.said(), ["c3 ok", "c2 assign j1 4"]);
+}
+
+#[test]
+fn a_failed_attempt_is_tried_again_after_its_back_off() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"max_attempts":2}"#).said();
+    scene.reports(2, "j1", 1, "failed");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    let due = scene.exchange.poll_timeout().unwrap();
+    assert!(due > scene.now && due <= scene.now + Duration::from_secs(1), "{due}");
+    scene.now = due;
+    scene.exchange.handle_timeout(due);
+    assert_eq!(scene.said(), ["c2 assign j1 2"]);
+    scene.reports(2, "j1", 2, "failed");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    assert_eq!(scene.exchange.counters().failed, 1);
+}
+
+#[test]
+fn the_second_submission_under_a_key_is_the_first() {
+    let mut scene = Scene::new(&[producer(1)]);
+    let key = r#"{"key":"k"}"#;
+    scene.submits_with(1, 5, key).submits_with(1, 5, key);
+    assert_eq!(scene.said(), ["c1 accepted j1", "c1 dup j1"]);
+    scene.at(600).submits_with(1, 5, key);
+    assert_eq!(scene.said(), ["c1 accepted j2"]);
+}
+
+#[test]
+fn no_more_jobs_wait_than_may_wait() {
+    let mut config = ExchangeConfig::new(0);
+    config.policy.max_pending = 1;
+    let mut scene = Scene::with(config, &[producer(1)]);
+    scene.submits(1, 5).submits(1, 0);
+    assert_eq!(scene.said(), ["c1 full", "c1 accepted j1"]);
+}
+
+#[test]
+fn pause_drain_and_resume_of_the_bus() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.hears(1, r#"{"cmd":"pause"}"#).submits(1, 5);
+    assert_eq!(scene.said(), ["c1 ok", "c1 accepted j1"]);
+    scene.hears(1, r#"{"cmd":"drain"}"#).submits(1, 5);
+    assert_eq!(scene.said(), ["c1 draining", "c1 ok"]);
+    scene.hears(1, r#"{"cmd":"resume"}"#);
+    assert_eq!(scene.said(), ["c1 ok", "c2 assign j1 1"]);
+}
+
+#[test]
+fn pause_and_resume_of_one_scheduler() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    scene.hears(1, r#"{"cmd":"pause","target":"c2"}"#).submits(1, 5).submits(1, 5);
+    assert_eq!(scene.said(), ["c1 ok", "c1 accepted j1", "c3 assign j1 1", "c1 accepted j2"]);
+    scene.hears(1, r#"{"cmd":"resume","target":"c2"}"#);
+    assert_eq!(scene.said(), ["c1 ok", "c2 assign j2 2"]);
+    scene.hears(1, r#"{"cmd":"pause","target":"nobody"}"#);
+    assert_eq!(scene.said(), ["c1 bad_params"]);
+}
+
+#[test]
+fn what_waits_too_long_expires_and_what_has_started_does_not() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    let opts = r#"{"expires_ms":3000}"#;
+    scene.submits_with(1, 5, opts).submits_with(1, 5, opts).reports(2, "j1", 1, "started").said();
+    scene.at(3);
+    assert_eq!((scene.said().len(), scene.exchange.counters().expired), (0, 1));
+    scene.reports(2, "j1", 1, "evicted");
+    assert_eq!(scene.said(), ["c2 ok", "c2 assign j1 2"]);
+}
+
+#[test]
+fn a_deadline_ends_a_job_wherever_it_is() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    let opts = r#"{"deadline_ms":3000}"#;
+    scene.submits_with(1, 5, opts).submits_with(1, 5, opts).reports(2, "j1", 1, "started").said();
+    scene.at(3);
+    assert_eq!(scene.said(), ["c2 revoke j1 1 expired"]);
+    scene.reports(2, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    assert_eq!((scene.exchange.counters().timed_out, scene.exchange.counters().expired), (1, 1));
+}
+
+#[test]
+fn an_attempt_that_fails_at_its_deadline_is_the_last() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"deadline_ms":3000}"#).said();
+    scene.at(3).reports(2, "j1", 1, "failed");
+    assert_eq!(scene.said(), ["c2 revoke j1 1 expired", "c2 ok"]);
+    assert_eq!(scene.exchange.counters().failed, 1);
+}
+
+#[test]
+fn a_cancelled_job_ends_at_once_if_it_waits_and_else_with_its_run() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).submits(1, 5).said();
+    scene.cancels(1, "j2").cancels(1, "j2").cancels(1, "j1");
+    assert_eq!(scene.said(), ["c1 ok", "c1 no_job", "c2 revoke j1 1 cancelled", "c1 ok"]);
+    scene.reports(2, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    assert_eq!(scene.exchange.counters().cancelled, 2);
+}

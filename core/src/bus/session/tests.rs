@@ -1,0 +1,167 @@
+//! Scenes of a client and what it hears.
+
+use super::*;
+use crate::id::BinIndex;
+
+const WELCOME: &str = r#"{"ev":"welcome","v":1,"session":"s7","durability":"memory","beat_ms":5000,"lease_ms":15000,"max_frame":1048576,"seq":3}"#;
+
+fn scheduler() -> Session {
+    Session::new(Identity { role: "scheduler", name: "g1".to_owned(), slots: 2 })
+}
+
+fn sent(session: &mut Session) -> Vec<String> {
+    core::iter::from_fn(|| session.poll_transmit()).collect()
+}
+
+fn heard(session: &mut Session) -> Vec<SessionEvent> {
+    core::iter::from_fn(|| session.poll_event()).collect()
+}
+
+fn at(secs: u64) -> Instant {
+    Instant::from_secs(secs)
+}
+
+fn up(session: &mut Session, now: Instant) {
+    session.handle_connected(now);
+    session.handle_message(now, WELCOME);
+    sent(session);
+    heard(session);
+}
+
+fn assign(session: &mut Session, now: Instant, lease: u64) {
+    let text = format!(
+        r#"{{"ev":"assign","job":"j1","lease":{lease},"attempt":1,"payload":{{}},"opts":{{}}}}"#
+    );
+    session.handle_message(now, &text);
+}
+
+fn job() -> JobId {
+    JobId::new(BinIndex::default(), 1)
+}
+
+fn finished(lease: u64) -> JobReport {
+    JobReport {
+        job: job(),
+        lease: LeaseId::new(lease),
+        state: ReportState::Finished,
+        exit: Some(ExitStatus::Code(0)),
+        by: None,
+        ran: Duration::from_millis(5),
+        reason: None,
+        output: Some("a \"quoted\" line\n".to_owned()),
+    }
+}
+
+#[test]
+fn it_registers_with_version_1_and_comes_back_with_its_session() {
+    let mut session = scheduler();
+    session.handle_connected(at(0));
+    let register = r#"{"cmd":"register","type":"scheduler","v":1,"name":"g1","slots":2}"#;
+    assert_eq!(sent(&mut session), [register]);
+    session.handle_message(at(0), WELCOME);
+    assert_eq!(sent(&mut session), [r#"{"cmd":"beat","leases":[],"free":2,"floor":null}"#]);
+    session.handle_disconnected(at(1));
+    session.handle_connected(at(2));
+    assert!(sent(&mut session)[0].ends_with(r#","session":"s7"}"#));
+    session.handle_message(at(2), WELCOME);
+    assert!(matches!(heard(&mut session)[..], [_, SessionEvent::Welcomed { resumed: true, .. }]));
+}
+
+#[test]
+fn a_bus_that_says_no_welcome_speaks_version_0() {
+    let mut session = scheduler();
+    session.handle_connected(at(0));
+    session.handle_message(at(1), r#"{"priority":1,"runtime":2}"#);
+    assert_eq!(session.poll_timeout(), Some(at(2)));
+    session.handle_timeout(at(2));
+    let payload = SessionEvent::Payload(r#"{"priority":1,"runtime":2}"#.to_owned());
+    assert_eq!(heard(&mut session), [payload, SessionEvent::OldBus]);
+    assert!(session.is_old());
+}
+
+#[test]
+fn a_lease_lasts_from_when_the_beat_that_was_answered_was_sent() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    session.handle_message(at(0), r#"{"ev":"beat","revoked":[]}"#);
+    assign(&mut session, at(1), 17);
+    assert_eq!(session.poll_timeout(), Some(at(5)), "the next beat");
+    session.handle_timeout(at(5));
+    assert_eq!(sent(&mut session), [r#"{"cmd":"beat","leases":[17],"free":2,"floor":null}"#]);
+    session.handle_message(at(9), r#"{"ev":"beat","revoked":[]}"#);
+    session.handle_disconnected(at(10));
+    assert_eq!(session.poll_timeout(), Some(at(20)), "sent at 5, lasts 15");
+    heard(&mut session);
+    session.handle_timeout(at(20));
+    let lease = LeaseId::new(17);
+    assert_eq!(heard(&mut session), [SessionEvent::Revoked { job: job(), lease }]);
+}
+
+#[test]
+fn a_report_is_sent_until_it_is_answered() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    assign(&mut session, at(1), 17);
+    session.report(&finished(17));
+    let report = sent(&mut session);
+    assert!(report[0].contains(r#""output":"a \"quoted\" line\n""#), "{}", report[0]);
+    session.handle_disconnected(at(2));
+    session.handle_connected(at(3));
+    session.handle_message(at(3), WELCOME);
+    assert!(sent(&mut session).contains(&report[0]));
+    session.handle_message(at(3), r#"{"ev":"ok","re":1}"#);
+    assert_eq!(session.unanswered(), 0);
+}
+
+#[test]
+fn another_bus_voids_the_leases_and_their_reports() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    assign(&mut session, at(1), 17);
+    assign(&mut session, at(1), 18);
+    session.report(&finished(18));
+    heard(&mut session);
+    session.handle_disconnected(at(2));
+    session.handle_connected(at(3));
+    session.handle_message(at(3), &WELCOME.replace("s7", "s900"));
+    let lease = LeaseId::new(17);
+    assert_eq!(heard(&mut session)[0], SessionEvent::Revoked { job: job(), lease });
+    assert_eq!(session.unanswered(), 0);
+}
+
+#[test]
+fn an_assignment_that_is_repeated_is_heard_once() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    assign(&mut session, at(1), 17);
+    assign(&mut session, at(2), 17);
+    assert_eq!(heard(&mut session).len(), 1);
+}
+
+#[test]
+fn a_submission_without_a_key_is_not_sent_twice() {
+    let mut session = Session::new(Identity { role: "producer", name: "p".to_owned(), slots: 0 });
+    up(&mut session, at(0));
+    let key = Some("k".to_owned());
+    let with_key = session.submit("{}", &SubmitOptions { key, ..SubmitOptions::default() });
+    let without = session.submit("{}", &SubmitOptions::default());
+    assert_eq!(sent(&mut session).len(), 2);
+    session.handle_disconnected(at(1));
+    up_again(&mut session, at(2));
+    let again = sent(&mut session);
+    assert!(again.len() == 1 && again[0].contains(r#""key":"k""#), "{again:?}");
+    let unknown = SessionEvent::Unknown { request: without };
+    assert!(heard(&mut session).contains(&unknown));
+    session.handle_message(
+        at(2),
+        &format!(r#"{{"ev":"accepted","re":{with_key},"job":"j1","dup":true}}"#),
+    );
+    let accepted = SessionEvent::Accepted { request: with_key, job: job(), dup: true };
+    assert_eq!(heard(&mut session), [accepted]);
+}
+
+fn up_again(session: &mut Session, now: Instant) {
+    session.handle_connected(now);
+    sent(session);
+    session.handle_message(now, WELCOME);
+}

@@ -1,0 +1,16 @@
+//! Version 1 of the protocol: what clients ask for, and what the bus says.
+
+mod error;
+mod notice;
+mod reply;
+mod request;
+
+pub use error::{ErrorCode, RequestError};
+pub use notice::{Assignment, HeardChange, HeardOptions, Notice, NoticeError, Welcome};
+pub use reply::{
+    AssignOptions, Counters, Durability, JobChange, PendingRow, Reply, RevokeWhy, RunningRow,
+    SchedulerRow, Snapshot, WireState,
+};
+pub use request::{
+    AdminVerb, Envelope, Registration, Report, ReportState, Request, Submission, SubmitOptions,
+};

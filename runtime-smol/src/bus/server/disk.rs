@@ -1,0 +1,292 @@
+//! What the hub hands to the disk, and hears of it.
+
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use sched_core::bus::Persist;
+use smol::Task;
+use tracing::{error, info};
+
+use crate::store::{Group, Store};
+
+/// How much may wait for the disk. Beyond it the disk counts as failing, and
+/// submissions are refused, until it has taken what waits.
+const MOST_WAITING: usize = 64 * 1024 * 1024;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The hub's end of the one task that writes.
+///
+/// One group at a time is on its way to the disk. The next is what comes in
+/// meanwhile, and a group that failed is put before it and tried again.
+#[derive(Debug)]
+pub(super) struct Disk {
+    next: Group,
+    state: State,
+    failed: u32,
+    overdue: bool,
+    groups: Sender<Group>,
+    reports: Receiver<Report>,
+    writer: Task<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Idle,
+    Writing,
+    Pausing { until: Instant },
+}
+
+/// What the writer says of a group.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// It is on disk, up to this number.
+    Committed(u64),
+    /// It is not.
+    Failed(Group, String),
+}
+
+/// What the broker must hear.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Persisted(u64),
+    Failed(String),
+}
+
+impl Disk {
+    /// Starts the task that writes to this store.
+    pub(super) fn new(store: Box<dyn Store>) -> Self {
+        let (groups, group) = async_channel::bounded(1);
+        let (report, reports) = async_channel::bounded(1);
+        Self {
+            next: Group::default(),
+            state: State::Idle,
+            failed: 0,
+            overdue: false,
+            groups,
+            reports,
+            writer: smol::spawn(write(store, group, report)),
+        }
+    }
+
+    /// Takes what must be on disk. An answer: the disk is too slow for that.
+    pub(super) fn take(&mut self, changes: impl Iterator<Item = Persist>) -> Option<Verdict> {
+        changes.for_each(|change| self.next.add(change));
+        if self.overdue || self.next.bytes() <= MOST_WAITING {
+            return None;
+        }
+        self.overdue = true;
+        error!("too much waits for the disk; submissions are refused until it has caught up");
+        Some(Verdict::Failed("too much waits for it already".to_owned()))
+    }
+
+    /// Gives the writer what waits, if it is free.
+    pub(super) fn flush(&mut self) {
+        let ready = match self.state {
+            State::Idle => true,
+            State::Writing => false,
+            State::Pausing { until } => until <= Instant::now(),
+        };
+        if ready && !self.next.is_empty() {
+            self.state = State::Writing;
+            // There is room: the last group has been reported on.
+            let _writer_ended = self.groups.try_send(std::mem::take(&mut self.next));
+        }
+    }
+
+    /// When [`flush`](Self::flush) has to be called, at the latest.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Pausing { until } => Some(until),
+            State::Idle | State::Writing => None,
+        }
+    }
+
+    /// What the writer says; to be given to [`heard`](Self::heard).
+    pub(super) const fn reports(&self) -> &Receiver<Report> {
+        &self.reports
+    }
+
+    /// Takes what the writer says.
+    pub(super) fn heard(&mut self, report: Report) -> Verdict {
+        match report {
+            Report::Committed(last) => {
+                if self.failed > 0 {
+                    info!("the disk works again, after {} attempts that failed", self.failed);
+                }
+                (self.failed, self.overdue, self.state) = (0, false, State::Idle);
+                Verdict::Persisted(last)
+            }
+            Report::Failed(mut group, why) => {
+                if self.failed == 0 {
+                    error!("{why}; submissions are refused until that works again");
+                }
+                let pause = FIRST_PAUSE.saturating_mul(1 << self.failed.min(16));
+                self.failed += 1;
+                self.state = State::Pausing { until: Instant::now() + pause.min(LONGEST_PAUSE) };
+                group.absorb(std::mem::take(&mut self.next));
+                self.next = group;
+                Verdict::Failed(why)
+            }
+        }
+    }
+
+    /// Writes what is left, if the disk takes it now, and closes the store.
+    pub(super) async fn finish(mut self) {
+        if self.state == State::Writing {
+            self.hear_last().await;
+        }
+        self.state = State::Idle;
+        self.flush();
+        if self.state == State::Writing {
+            self.hear_last().await;
+        }
+        if !self.next.is_empty() {
+            error!("the last changes could not be written; none of them was acknowledged");
+        }
+        self.groups.close();
+        self.writer.await;
+    }
+
+    async fn hear_last(&mut self) {
+        if let Ok(report) = self.reports.recv().await {
+            let _nobody_is_left_to_hear_it = self.heard(report);
+        }
+    }
+}
+
+/// The task that writes. It works while the disk does, and waits otherwise.
+async fn write(mut store: Box<dyn Store>, groups: Receiver<Group>, reports: Sender<Report>) {
+    while let Ok(group) = groups.recv().await {
+        let (back, report) = smol::unblock(move || {
+            let report = match store.commit(&group) {
+                Ok(()) => Report::Committed(group.last()),
+                Err(why) => Report::Failed(group, why.to_string()),
+            };
+            (store, report)
+        })
+        .await;
+        store = back;
+        if reports.send(report).await.is_err() {
+            break;
+        }
+    }
+    // Closing redb writes.
+    smol::unblock(move || drop(store)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use sched_core::bus::PersistOp;
+    use sched_core::{BinIndex, JobId};
+    use smol::{Timer, block_on};
+
+    use super::*;
+    use crate::store::{Records, StoreError};
+
+    /// Jobs, and how long their records are.
+    type Taken = Vec<(u64, usize)>;
+
+    /// A disk that can be full, and tells what it has taken.
+    struct Flaky {
+        full: Arc<AtomicBool>,
+        taken: Sender<Taken>,
+    }
+
+    impl Store for Flaky {
+        fn load(&mut self) -> Result<Records, StoreError> {
+            Ok(Records::default())
+        }
+
+        fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+            if self.full.load(Ordering::SeqCst) {
+                let why = "it is full".to_owned();
+                return Err(StoreError::Failed { path: "here".into(), why });
+            }
+            let length = |record: Option<&str>| record.map_or(0, str::len);
+            let taken = group.jobs().map(|(job, record)| (job.count(), length(record)));
+            self.taken.try_send(taken.collect()).unwrap();
+            Ok(())
+        }
+    }
+
+    fn disk() -> (Disk, Arc<AtomicBool>, Receiver<Taken>) {
+        let (sender, taken) = async_channel::unbounded();
+        let full = Arc::new(AtomicBool::new(false));
+        (Disk::new(Box::new(Flaky { full: full.clone(), taken: sender })), full, taken)
+    }
+
+    fn put(seq: u64, record: &str) -> std::option::IntoIter<Persist> {
+        let op = PersistOp::Put(JobId::new(BinIndex::default(), seq), record.to_owned());
+        Some(Persist { seq, op }).into_iter()
+    }
+
+    fn heard(disk: &mut Disk) -> Verdict {
+        let report = block_on(disk.reports().recv()).unwrap();
+        disk.heard(report)
+    }
+
+    #[test]
+    fn what_comes_in_meanwhile_is_the_next_group() {
+        let (mut disk, _, taken) = disk();
+        for seq in 1..=3 {
+            assert!(disk.take(put(seq, "x")).is_none());
+            disk.flush();
+        }
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(1)));
+        disk.flush();
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(3)));
+        assert_eq!(taken.try_recv(), Ok(vec![(1, 1)]));
+        assert_eq!(taken.try_recv(), Ok(vec![(2, 1), (3, 1)]));
+        block_on(disk.finish());
+    }
+
+    #[test]
+    fn a_group_that_failed_is_tried_again_with_what_follows() {
+        let (mut disk, full, taken) = disk();
+        full.store(true, Ordering::SeqCst);
+        disk.take(put(1, "x"));
+        disk.flush();
+        let Verdict::Failed(why) = heard(&mut disk) else { panic!("it was full") };
+        assert!(why.contains("it is full"), "{why}");
+        full.store(false, Ordering::SeqCst);
+        disk.take(put(2, "y"));
+        disk.flush();
+        assert!(taken.is_empty(), "not before the pause is over");
+        block_on(Timer::at(disk.due().unwrap()));
+        disk.flush();
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(2)));
+        assert_eq!(taken.try_recv(), Ok(vec![(1, 1), (2, 1)]));
+        assert_eq!(disk.due(), None);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (mut disk, full, taken) = disk();
+        full.store(true, Ordering::SeqCst);
+        disk.take(put(1, "x"));
+        disk.flush();
+        let large = "x".repeat(MOST_WAITING / 2);
+        assert!(disk.take(put(2, &large)).is_none());
+        assert!(matches!(disk.take(put(3, &large)), Some(Verdict::Failed(_))));
+        assert!(disk.take(put(4, "x")).is_none(), "it is said once");
+        full.store(false, Ordering::SeqCst);
+        let (length, all) = (large.len(), disk.finish());
+        block_on(all);
+        let taken: Vec<_> = std::iter::from_fn(|| taken.try_recv().ok()).flatten().collect();
+        assert_eq!(taken, [(1, 1), (2, length), (3, length), (4, 1)], "nothing is given up");
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_does_not_hold_up_the_end() {
+        let (mut disk, full, taken) = disk();
+        full.store(true, Ordering::SeqCst);
+        disk.take(put(1, "x"));
+        block_on(disk.finish());
+        assert!(taken.is_empty());
+    }
+}
