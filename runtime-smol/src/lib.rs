@@ -21,8 +21,8 @@ mod store;
 
 pub use clock::Clock;
 pub use process::{
-    AlreadyStarted, CapturedOutput, Command, NotStarted, Output, Process, ProcessResult, Report,
-    SmolSpawner, SpawnerError,
+    AlreadyStarted, CapturedOutput, Command, Guard, GuardError, NotStarted, Output, Process,
+    ProcessResult, Report, SmolSpawner, SpawnerError,
 };
 pub use scheduler::{JobHandle, Scheduler};
 pub use store::StoreError;

@@ -8,6 +8,7 @@ mod environment;
 mod exit_is_told;
 mod exit_races_stop;
 mod group_ends_with_its_leader;
+mod guard;
 mod halted_child_is_terminated;
 mod many_at_once;
 mod nothing_is_inherited;

@@ -16,7 +16,7 @@ use smol::Task;
 use self::serving::Serving;
 use self::story::Story;
 use super::{BusUrl, ClientConfig, SessionClient};
-use crate::process::{Command, SpawnerError};
+use crate::process::{Command, Guard, SpawnerError};
 use crate::scheduler::{Scheduler, SchedulerGone, Subscription, Summary};
 
 /// A bus that is silent for so long, twice, is given up, so that another
@@ -59,6 +59,9 @@ pub type Translate = Box<dyn Fn(&str) -> Result<Wanted, String> + Send + Sync>;
 /// are answered. Its runs go on through a short loss of the bus; when their
 /// leases have lapsed it ends them. With a bus of version 0 every payload is a
 /// job, and nobody is told.
+///
+/// Where this program is killed, a [`Guard`] ends the jobs, so that none has two
+/// processes when its lease is over and another scheduler has it.
 ///
 /// It serves on a task of its own, which finishes what it has begun: a job that
 /// ends is reported, whatever its owner waits for.
@@ -111,6 +114,9 @@ impl Agent {
         config: AgentConfig,
         translate: Translate,
     ) -> Result<(Self, Subscription), AgentError> {
+        let guard = smol::unblock(Guard::post).await;
+        let guard =
+            guard.inspect_err(|why| tracing::warn!("jobs would outlive this program: {why}"));
         let scheduler = Scheduler::start(config.slots, config.policy)?;
         let events = scheduler.subscribe().await?;
         let (telling, story) = Story::new();
@@ -119,7 +125,8 @@ impl Agent {
         let link =
             ClientConfig { ping_after: SILENCE, ..ClientConfig::new(config.bus, Role::Scheduler) };
         let client = SessionClient::open(link, identity);
-        let serving = Serving::new(scheduler.clone(), client, (events, telling), translate);
+        let serving =
+            Serving::new(scheduler.clone(), client, (events, telling), translate, guard.ok());
         let (begin, begun) = async_channel::bounded(1);
         let (stop, stopped) = async_channel::bounded(1);
         let (alive, ended) = async_channel::bounded(1);

@@ -50,8 +50,8 @@
 //!   an init (`docker run --init`).
 //! - If SIGCHLD is ignored the system reaps every process by itself, and nobody
 //!   learns how it ended: a [`SmolSpawner`] refuses to be made then.
-//! - When the program ends or is killed, its processes live on. Stop them and
-//!   await their ends first.
+//! - When the program ends or is killed, its processes live on, unless it has
+//!   posted a [`Guard`]. Stop them and await their ends first.
 //! - At the edge of the limit of descriptors a process may run for a moment and
 //!   then be killed and told as a failure to start: see [`SpawnFailureKind::Exhausted`].
 //!
@@ -61,6 +61,7 @@ mod capture;
 mod command;
 mod error;
 mod group;
+mod guard;
 mod limits;
 mod lost;
 mod program;
@@ -73,5 +74,6 @@ mod task;
 pub use capture::CapturedOutput;
 pub use command::{Command, Output};
 pub use error::SpawnerError;
+pub use guard::{Guard, GuardError};
 pub use spawner::{Report, SmolSpawner};
 pub use task::{AlreadyStarted, NotStarted, Process, ProcessResult};

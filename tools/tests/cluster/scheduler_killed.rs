@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::eye::{Change, Eye};
-use crate::fleet::{Bus, Traces, lives, release, run, signal};
+use crate::fleet::{Bus, Traces, lives, release, run, until_gone};
 
 const LEASE: Duration = Duration::from_secs(1);
 
@@ -17,8 +17,8 @@ fn what_a_killed_scheduler_had_runs_elsewhere_once_its_leases_are_over() {
         let _b = bus.scheduler(&traces, "b", 1);
         a.signal("KILL");
         let killed = Instant::now();
-        // Nobody is left who would end what it ran.
-        signal(orphan, "KILL");
+        // Its guard ends what it ran.
+        until_gone(orphan, Duration::from_secs(30)).await;
         let again = eye.runs_on(job, "b").await;
         let after = again.heard - killed;
         assert!(after >= LEASE - LEASE / 5 - Duration::from_millis(100), "after {after:?}");

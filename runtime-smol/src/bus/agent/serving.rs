@@ -18,6 +18,7 @@ use smol::Timer;
 use super::super::SessionClient;
 use super::story::Story;
 use super::{AgentCounts, Translate};
+use crate::process::{Command, Guard};
 use crate::scheduler::{Ended, JobHandle, Notice, Scheduler, Subscription, Summary};
 
 /// How much of what a job wrote goes with its report, in bytes.
@@ -33,6 +34,7 @@ pub(super) struct Serving {
     events: Subscription,
     story: Story,
     translate: Translate,
+    guard: Option<Guard>,
     /// Ours, with a bus of version 1.
     session: Option<SessionId>,
     held: Holding,
@@ -67,9 +69,10 @@ impl Serving {
         client: SessionClient,
         (events, story): (Subscription, Story),
         translate: Translate,
+        guard: Option<Guard>,
     ) -> Self {
         let (held, counts) = (Holding::default(), AgentCounts::default());
-        Self { scheduler, client, events, story, translate, session: None, held, counts }
+        Self { scheduler, client, events, story, translate, guard, session: None, held, counts }
     }
 
     /// Serves between the two signals, and comes back.
@@ -127,6 +130,9 @@ impl Serving {
         }
         self.wait_for_answers().await;
         self.client.close().await;
+        if let Some(guard) = self.guard {
+            guard.dismiss();
+        }
         (summary, self.counts)
     }
 
@@ -242,8 +248,8 @@ impl Serving {
             }
         };
         let level = opts.level.unwrap_or_else(|| i64::from(wanted.priority.number()));
-        let command = wanted
-            .command
+        let command = self
+            .guarded(wanted.command)
             .env_above_all("SCHED_JOB", bus_job.to_string())
             .env_above_all("SCHED_ATTEMPT", attempt.to_string());
         let spec = JobSpec {
@@ -268,6 +274,13 @@ impl Serving {
         }
     }
 
+    fn guarded(&self, command: Command) -> Command {
+        match self.guard.as_ref().map(Guard::mark) {
+            Some((name, mark)) => command.env_above_all(name, mark),
+            None => command,
+        }
+    }
+
     /// A job of a bus of version 0.
     async fn take_old(&mut self, payload: &str) {
         self.counts.offered += 1;
@@ -279,7 +292,7 @@ impl Serving {
             Ok(wanted) => {
                 let spec = JobSpec {
                     time_limit: wanted.time_limit,
-                    ..JobSpec::new(wanted.priority, wanted.command)
+                    ..JobSpec::new(wanted.priority, self.guarded(wanted.command))
                 };
                 if let Err(why) = self.scheduler.submit(spec).await {
                     self.counts.refused += 1;
