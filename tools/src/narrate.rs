@@ -58,7 +58,7 @@ impl Narrator {
             }
             EventKind::Killing { job, .. } => {
                 let job = self.name(*job);
-                (Warning, format!("{job} did not end within its grace period and is killed"))
+                (Warning, format!("{job} has not ended by now and is killed"))
             }
             EventKind::Exited { job, status, ran, .. } => {
                 self.running = self.running.saturating_sub(1);

@@ -8,16 +8,19 @@
 //!   [`TestJob::to_request`] are how a client of ours says it.
 //! - [`TestJob`]: the payload of a job that only takes time, as the sample
 //!   producer makes it and the sample scheduler reads it.
+//! - [`Exchange`]: what version 1 adds: one queue, leases, outcomes, and what
+//!   must be on disk. [`v1`] has its messages, [`Session`] is its client.
 //!
-//! This is version 0 of the protocol: a bus that broadcasts and forgets. What
-//! clients say is kept as the text that came in, so that a payload leaves the
-//! bus byte for byte as its producer wrote it.
+//! Version 0 broadcasts and forgets. What clients say is kept as the text that
+//! came in, so that a payload leaves the bus byte for byte as its producer
+//! wrote it.
 
 mod broker;
 mod exchange;
 mod message;
 mod payload;
 mod session;
+mod text;
 pub mod v1;
 
 pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Transmit};

@@ -63,5 +63,13 @@ pub const LINGER: Duration = Duration::from_secs(5);
 /// How long connecting and shaking hands may take, on either end.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// The greatest message that either end takes, unless it is told otherwise.
+/// The greatest message that a bus takes, unless it is told otherwise.
 const DEFAULT_MAX_FRAME: usize = 1024 * 1024;
+
+/// The greatest message that a bus may be told to take, in bytes: what it makes
+/// of it is taken by every client of ours.
+pub const LARGEST_FRAME: usize = 64 * 1024 * 1024;
+
+/// What a client of ours takes: a payload that its bus took, and what the bus
+/// puts around it; or a snapshot, which names some thousand jobs.
+const CLIENT_MAX_FRAME: usize = LARGEST_FRAME + 64 * 1024;

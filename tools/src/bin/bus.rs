@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 use sched_core::Policy;
 use sched_core::bus::BrokerEvent;
-use sched_runtime_smol::bus::{BindError, BusConfig, BusEvent, BusServer, BusStats};
+use sched_runtime_smol::bus::{BindError, BusConfig, BusEvent, BusServer, BusStats, LARGEST_FRAME};
 use tools::cli::{self, Shutdown, Versioned, policy};
 use tracing::{error, info};
 
@@ -168,9 +168,8 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn frame_size(text: &str) -> Result<usize, String> {
-    const MOST: usize = 1 << 30;
     match text.parse() {
-        Ok(bytes @ 64..=MOST) => Ok(bytes),
-        _ => Err(format!("{text:?} is not a number of bytes from 64 to {MOST}")),
+        Ok(bytes @ 64..=LARGEST_FRAME) => Ok(bytes),
+        _ => Err(format!("{text:?} is not a number of bytes from 64 to {LARGEST_FRAME}")),
     }
 }

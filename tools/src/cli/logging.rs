@@ -15,7 +15,9 @@ pub fn log_to_stderr(level: &str) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // It would tell stderr that stderr cannot be written, and panic.
+        .log_internal_errors(false);
     // Only a second logger of the same process is refused, and the first one is
     // as good.
     let _installed = subscriber.try_init();

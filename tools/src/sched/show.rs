@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::address::{self, USUAL_PATIENCE};
 use super::table::{self, Table};
-use super::words::{one_line, sentence};
+use super::words::{for_terminal, one_line, sentence};
 use super::{Failure, Patience, Seen, Since, Snapshot, Status, Talk, Watch, details, span};
 use crate::cli::{self, AboveZero};
 
@@ -151,7 +151,8 @@ impl Life {
             cli::print_line(table.lines(table::width()).join("\n"));
         }
         if let Some(output) = output.filter(|output| !output.is_empty()) {
-            cli::print_line(format_args!("It wrote at the end:\n{}", output.trim_end()));
+            let output = for_terminal(output.trim_end());
+            cli::print_line(format_args!("It wrote at the end:\n{output}"));
         }
     }
 }

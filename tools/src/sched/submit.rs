@@ -50,11 +50,13 @@ pub struct Submit {
     #[argh(option, arg_name = "KEY", from_str_fn(key))]
     key: Option<String>,
 
-    /// what becomes of it when it is evicted: requeue or drop
+    /// what becomes of it when it is evicted: requeue or drop (default: the
+    /// bus's, which is requeue unless it was told otherwise)
     #[argh(option, arg_name = "FATE", from_str_fn(fate))]
     on_evict: Option<OnEvict>,
 
-    /// how often it is tried until it finishes
+    /// how often it is tried until it finishes (default: the bus's, which is 3
+    /// unless it was told otherwise)
     #[argh(option, arg_name = "N")]
     attempts: Option<AtLeastOne>,
 

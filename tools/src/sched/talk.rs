@@ -15,9 +15,6 @@ use super::Failure;
 /// two seconds of the protocol, and then some.
 const GREETING: Duration = Duration::from_secs(4);
 
-/// Snapshots of a full bus come near to a mebibyte.
-const MAX_FRAME: usize = 16 << 20;
-
 /// How long a bus that is not there is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patience {
@@ -68,7 +65,6 @@ impl Talk {
     #[must_use]
     pub fn begin(url: BusUrl, patience: Patience, role: &'static str) -> Self {
         let mut config = ClientConfig::new(url.clone(), Role::Producer);
-        config.max_frame = MAX_FRAME;
         config.longest_wait = Duration::from_secs(1);
         let name = format!("{role}-{}", std::process::id());
         let identity = Identity { role, name, slots: 0 };

@@ -9,6 +9,7 @@ use sched_core::bus::v1::HeardChange;
 use sched_runtime_smol::bus::BusUrl;
 
 use super::address::{self, USUAL_PATIENCE};
+use super::words::{for_terminal, sentence};
 use super::{Ended, Failure, Patience, Seen, Since, Snapshot, Status, Talk, Watch, note};
 use crate::cli::{self, AboveZero, Shutdown};
 
@@ -127,6 +128,9 @@ impl Waiter {
         if let Some(ended) = Ended::of(&change) {
             self.open.remove(&*change.job);
             self.ended.push(ended);
+        } else if change.state == "pending" && change.reason.is_some() {
+            // Declined, or given back: whoever waits may wait for nothing.
+            note(sentence(&change));
         }
     }
 
@@ -157,7 +161,7 @@ impl Waiter {
             if let Some(output) = &ended.output {
                 let mut stdout = io::stdout().lock();
                 let _nobody_listens =
-                    stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush());
+                    stdout.write_all(for_terminal(output).as_bytes()).and_then(|()| stdout.flush());
             }
             if ended.status != Status::FINISHED {
                 note(&ended.words);

@@ -1,5 +1,7 @@
 //! Events in words.
 
+use std::borrow::Cow;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use sched_core::bus::v1::HeardChange;
@@ -75,6 +77,17 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// What a program wrote, as a terminal may be shown it: without the sequences
+/// that would steer it. Anything but a terminal gets it as it was written.
+pub(super) fn for_terminal(text: &str) -> Cow<'_, str> {
+    if io::stdout().is_terminal() { without_controls(text) } else { Cow::Borrowed(text) }
+}
+
+fn without_controls(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    Cow::Owned(text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect())
+}
+
 /// A text of others, without what would spoil the terminal or the table.
 pub(super) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -83,6 +96,12 @@ pub(super) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_not_shown_to_it() {
+        let written = "50 %\r\x1b[2Jdone\tall\n\u{9b}é";
+        assert_eq!(without_controls(written), "50 %\u{fffd}\u{fffd}[2Jdone\tall\n\u{fffd}é");
+    }
 
     #[test]
     fn an_event_is_told_in_one_line() {

@@ -9,6 +9,9 @@ use sched_runtime_smol::bus::Wanted;
 use sched_runtime_smol::{Command, Output};
 use serde::Deserialize;
 
+/// How much of the name of a program is shown, in characters.
+const SHOWN: usize = 80;
+
 /// A payload that names a program.
 #[derive(Deserialize)]
 struct ProgramJob {
@@ -40,7 +43,8 @@ fn program(job: ProgramJob, allow: &[String], limit: Option<Duration>) -> Result
         return Err("its \"command\" is empty".into());
     };
     if !allow.contains(program) {
-        return Err(format!("this scheduler is not allowed to run {program:?}"));
+        let shown: String = program.chars().take(SHOWN).collect();
+        return Err(format!("this scheduler is not allowed to run {shown:?}"));
     }
     if priority < 0 {
         return Err(format!("\"priority\" is {priority}, and must not be negative"));

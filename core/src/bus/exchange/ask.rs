@@ -25,6 +25,13 @@ use crate::time::Instant;
 /// How many waiting jobs a snapshot names, and how many running ones.
 const ROWS_SHOWN: usize = 2000;
 
+/// How often an assignment is sent again. Whoever loses its connection after
+/// each of these cannot take it: its lease is left to lapse.
+const MOST_REMINDERS: u8 = 3;
+
+/// What surrounds payload and options in an assignment, in bytes, at most.
+const AROUND_PAYLOAD: usize = 256;
+
 /// Coming and going.
 impl Exchange {
     /// A client takes a role, and speaks version 1 from now on.
@@ -105,9 +112,10 @@ impl Exchange {
             .map(|it| it.leases.values().copied().collect())
             .unwrap_or_default();
         for handle in held {
-            let Some(lease) = self.jobs.get(handle).and_then(Job::lease) else { continue };
-            let (started, ending) = (lease.started.is_some(), lease.ending.is_some());
-            if !started {
+            let Some(lease) = self.jobs.get_mut(handle).and_then(Job::lease_mut) else { continue };
+            let ending = lease.ending.is_some();
+            if lease.started.is_none() && lease.reminders < MOST_REMINDERS {
+                lease.reminders += 1;
                 self.send_assignment(handle);
             }
             if ending {
@@ -150,9 +158,9 @@ impl Exchange {
         let known = job.opts.key.as_ref().and_then(|key| self.keys.get(key).copied());
         if let Some(known) = known {
             self.accept_again(client, re, known);
-        } else if let Some((code, message)) = self.refuses() {
+        } else if let Some((code, message)) = self.refuses(job) {
             self.counters.refused += 1;
-            self.answer_refusal(client, re.as_deref(), code, message);
+            self.answer_refusal(client, re.as_deref(), code, &message);
         } else if let Ok(payload) = RawValue::from_string(job.payload.to_owned()) {
             self.add(now, client, re, payload, job);
         }
@@ -190,17 +198,28 @@ impl Exchange {
         self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved { .. }))
     }
 
-    fn refuses(&self) -> Option<(ErrorCode, &'static str)> {
-        let waiting = self.queue.len() + self.parked.len() + self.backing_off + self.unsaved.len();
-        if self.mode == RemoteMode::Draining {
-            Some((ErrorCode::Draining, "the bus is draining; submit again after a resume"))
-        } else if self.disk_fails {
-            Some((ErrorCode::Storage, "the bus cannot write to its disk; try again later"))
-        } else if waiting >= self.config.policy.max_pending {
-            Some((ErrorCode::Full, "as many jobs wait as may wait; try again later"))
-        } else {
-            None
+    fn refuses(&self, job: &Submission<'_>) -> Option<(ErrorCode, Cow<'static, str>)> {
+        let opts = serde_json::to_string(&job.opts).map_or(0, |opts| opts.len());
+        let (size, most) = (job.payload.len() + opts + AROUND_PAYLOAD, self.config.max_frame);
+        if size > most {
+            let message = format!(
+                "the job would be a message of {size} bytes to its scheduler; this bus takes {most}"
+            );
+            return Some((ErrorCode::TooLarge, Cow::Owned(message)));
         }
+        let waiting = self.queue.len() + self.parked.len() + self.backing_off + self.unsaved.len();
+        let (code, message) = if self.mode == RemoteMode::Draining {
+            (ErrorCode::Draining, "the bus is draining; submit again after a resume")
+        } else if self.disk_fails {
+            (ErrorCode::Storage, "the bus cannot write to its disk; try again later")
+        } else if waiting >= self.config.policy.max_pending {
+            (ErrorCode::Full, "as many jobs wait as may wait; try again later")
+        } else if self.bytes + job.payload.len() > self.config.max_bytes {
+            (ErrorCode::Full, "the jobs that are here are as large as they may be; try again later")
+        } else {
+            return None;
+        };
+        Some((code, Cow::Borrowed(message)))
     }
 
     fn add(
@@ -231,7 +250,7 @@ impl Exchange {
             lost: 0,
             declined: Vec::new(),
         };
-        let handle = self.jobs.insert(id, job);
+        let handle = self.add_job(job);
         self.reserve_ids();
         self.save(handle);
         match self.config.durability {
@@ -257,7 +276,7 @@ impl Exchange {
 
     /// A job could not be put on disk: it was never accepted.
     pub(super) fn not_saved(&mut self, handle: u32, why: &str) {
-        let Some(job) = self.jobs.remove(handle) else { return };
+        let Some(job) = self.forget(handle) else { return };
         if let Some(key) = &job.opts.key {
             self.end_key(job.id, key);
         }
@@ -458,11 +477,17 @@ impl Exchange {
             let wait = (until - self.now).as_secs_f64();
             return Cow::Owned(format!("its next attempt is in {wait:.1} s"));
         }
-        let connected = self.peers.values().any(|peer| peer.remote.is_some());
+        let connected: Vec<u32> = self.peers.values().filter_map(|peer| peer.remote).collect();
+        let accepts = |handle: &u32| {
+            self.remotes.get(*handle).is_some_and(|it| it.mode == RemoteMode::Accepting)
+        };
         Cow::Borrowed(match self.mode {
             RemoteMode::Paused => "the bus is paused",
             RemoteMode::Draining => "the bus is draining",
-            RemoteMode::Accepting if !connected => "no scheduler is connected",
+            RemoteMode::Accepting if connected.is_empty() => "no scheduler is connected",
+            RemoteMode::Accepting if !connected.iter().any(accepts) => {
+                "every scheduler is paused or draining"
+            }
             RemoteMode::Accepting if !job.declined.is_empty() => {
                 "no scheduler with room accepts it"
             }
@@ -568,11 +593,11 @@ impl Exchange {
         match stored.phase {
             StoredPhase::Ended { change, at } => ended.push((at, id, change)),
             StoredPhase::Pending => {
-                let handle = self.jobs.insert(id, job);
+                let handle = self.add_job(job);
                 self.enqueue(handle);
             }
             StoredPhase::BackingOff { until } => {
-                let handle = self.jobs.insert(id, job);
+                let handle = self.add_job(job);
                 if let Some(job) = self.jobs.get_mut(handle) {
                     job.phase = Phase::BackingOff { until: Instant::from_nanos(until) };
                 }
@@ -580,7 +605,7 @@ impl Exchange {
                 self.arm(handle);
             }
             StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {
-                let handle = self.jobs.insert(id, job);
+                let handle = self.add_job(job);
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
@@ -593,6 +618,7 @@ impl Exchange {
                     expires: Some(now + self.config.lease),
                     level,
                     started: started.map(Instant::from_nanos),
+                    reminders: 0,
                     ending: cancelled.then_some(Ending::Cancelled),
                 };
                 self.take_lease_back(handle, lease);

@@ -62,6 +62,9 @@ pub(super) struct Lease {
     pub(super) expires: Option<Instant>,
     pub(super) level: i64,
     pub(super) started: Option<Instant>,
+    /// How often its assignment was sent again, to a scheduler that had come
+    /// back.
+    pub(super) reminders: u8,
     /// Set once the scheduler was told to end the job.
     pub(super) ending: Option<Ending>,
 }

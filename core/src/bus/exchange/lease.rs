@@ -137,7 +137,7 @@ impl Exchange {
                 {
                     job.declined.push(it.session);
                 }
-                self.give_back(handle, &lease, details);
+                self.give_back(handle, &lease, Details { ran_ms: None, ..details });
             }
         }
     }

@@ -57,6 +57,9 @@ pub struct ExchangeConfig {
     pub durability: Durability,
     /// The largest message that the bus takes, to be told to clients.
     pub max_frame: usize,
+    /// How many bytes of payload the jobs may have together that have no
+    /// outcome yet; whoever submits more is refused.
+    pub max_bytes: usize,
     /// How many events are kept for who was away.
     pub events_kept: usize,
     /// How many outcomes are kept.
@@ -79,6 +82,7 @@ impl ExchangeConfig {
             key_window: Duration::from_secs(600),
             durability: Durability::Memory,
             max_frame: 1024 * 1024,
+            max_bytes: 1 << 30,
             events_kept: 16_384,
             outcomes_kept: 1024,
             first_id,
@@ -115,6 +119,8 @@ pub struct Exchange {
     /// By job: the next time at which something is due about it.
     timers: IndexHeap<(Instant, JobId)>,
     backing_off: usize,
+    /// Of the payloads of all jobs.
+    bytes: usize,
     keys: BTreeMap<String, JobId>,
     /// When each key ends, and of which job it is: a key may be used again
     /// before that, when its first job could not be saved.
@@ -184,6 +190,7 @@ impl Exchange {
             victims: IndexHeap::new(),
             timers: IndexHeap::new(),
             backing_off: 0,
+            bytes: 0,
             keys: BTreeMap::new(),
             key_ends: VecDeque::new(),
             ids,
@@ -504,7 +511,7 @@ impl Exchange {
         self.timers.remove(handle);
         self.count_outcome(state);
         let recorded = self.record(handle, state, details);
-        let (Some(job), Some((change, entry))) = (self.jobs.remove(handle), recorded) else {
+        let (Some(job), Some((change, entry))) = (self.forget(handle), recorded) else {
             return;
         };
         let kept = JobChange { output: None, ..change };
@@ -513,6 +520,17 @@ impl Exchange {
             self.keep_outcome(&job, kept);
         }
         self.publish(&entry);
+    }
+
+    fn add_job(&mut self, job: Job) -> u32 {
+        self.bytes += job.payload.get().len();
+        self.jobs.insert(job.id, job)
+    }
+
+    fn forget(&mut self, handle: u32) -> Option<Job> {
+        let job = self.jobs.remove(handle)?;
+        self.bytes -= job.payload.get().len();
+        Some(job)
     }
 
     fn keep_outcome(&mut self, job: &Job, told: Box<RawValue>) {

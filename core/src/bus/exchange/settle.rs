@@ -94,8 +94,15 @@ impl Exchange {
         };
         let level = level(job.priority, now - job.submitted, self.config.policy.aging);
         let evicts = it.room() == 0;
-        job.phase =
-            Phase::Leased(Lease { id, remote, expires: None, level, started: None, ending: None });
+        job.phase = Phase::Leased(Lease {
+            id,
+            remote,
+            expires: None,
+            level,
+            started: None,
+            reminders: 0,
+            ending: None,
+        });
         it.leases.insert(id, handle);
         if evicts {
             it.evicting = Some(id);

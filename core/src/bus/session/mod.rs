@@ -9,7 +9,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use self::held::{Held, Taken};
-use super::v1::{HeardOptions, Notice, ReportState, SubmitOptions, Welcome};
+use super::text::{LONGEST_OUTPUT, LONGEST_REASON, head, tail};
+use super::v1::{ErrorCode, HeardOptions, Notice, ReportState, SubmitOptions, Welcome};
 use crate::id::{JobId, LeaseId, SessionId};
 use crate::spawner::ExitStatus;
 use crate::time::{Duration, Instant};
@@ -387,12 +388,22 @@ impl Session {
         self.next_request += 1;
         let id = self.next_request;
         let text = text(id);
-        let sent = self.is_up();
-        if sent {
+        if let Link::Up(welcome) = self.link {
+            if text.len() > welcome.max_frame {
+                self.too_large(id, text.len(), welcome.max_frame);
+                return id;
+            }
             self.transmits.push_back(text.clone());
         }
-        self.open.insert(id, Open { text, sent, kind });
+        self.open.insert(id, Open { text, sent: self.is_up(), kind });
         id
+    }
+
+    /// Refuses a request that the bus would close the connection for.
+    fn too_large(&mut self, request: u64, size: usize, most: usize) {
+        let message = format!("the message has {size} bytes; this bus takes {most}");
+        let code = ErrorCode::TooLarge.number();
+        self.events.push_back(SessionEvent::Refused { request: Some(request), code, message });
     }
 
     fn welcomed(&mut self, now: Instant, welcome: Welcome) {
@@ -406,7 +417,7 @@ impl Session {
         }
         self.events.push_back(SessionEvent::Welcomed { welcome, resumed });
         if !fresh {
-            self.send_again();
+            self.send_again(welcome);
         }
         if self.identity.slots > 0 {
             self.held.set_terms(welcome.lease);
@@ -425,8 +436,15 @@ impl Session {
     }
 
     /// Sends what was asked for before there was this connection.
-    fn send_again(&mut self) {
+    fn send_again(&mut self, welcome: Welcome) {
         self.give_up(|open| open.sent && open.kind == Kind::Once);
+        let most = welcome.max_frame;
+        let sizes = self.open.iter().map(|(request, open)| (*request, open.text.len()));
+        let large: Vec<(u64, usize)> = sizes.filter(|(_, size)| *size > most).collect();
+        for (request, size) in large {
+            self.open.remove(&request);
+            self.too_large(request, size, most);
+        }
         for open in self.open.values_mut() {
             open.sent = true;
             self.transmits.push_back(open.text.clone());
@@ -576,7 +594,10 @@ impl JobReport {
         if let Some(by) = self.by {
             text.push_str(&format!(r#","by":"{by}""#));
         }
-        for (field, value) in [("reason", &self.reason), ("output", &self.output)] {
+        // The bus keeps no more, and a message must not be larger than it takes.
+        let reason = self.reason.as_deref().map(|reason| head(reason, LONGEST_REASON));
+        let output = self.output.as_deref().map(|output| tail(output, LONGEST_OUTPUT));
+        for (field, value) in [("reason", reason), ("output", output)] {
             if let Some(value) = value {
                 text.push_str(&format!(r#","{field}":{}"#, quoted(value)));
             }

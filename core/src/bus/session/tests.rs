@@ -160,6 +160,38 @@ fn a_submission_without_a_key_is_not_sent_twice() {
     assert_eq!(heard(&mut session), [accepted]);
 }
 
+#[test]
+fn what_the_bus_would_close_the_connection_for_is_refused_here() {
+    let mut session = Session::new(Identity { role: "producer", name: "p".to_owned(), slots: 0 });
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    let refused = |request, told: Vec<SessionEvent>| {
+        told.iter().any(|event| {
+            matches!(event, SessionEvent::Refused { request: Some(of), code: -32006, message }
+                if *of == request && message.contains("this bus takes 1048576"))
+        })
+    };
+    // Before it is known what the bus takes, and after.
+    let early = session.submit(&large, &SubmitOptions::default());
+    session.handle_connected(at(0));
+    sent(&mut session);
+    session.handle_message(at(0), WELCOME);
+    assert!(refused(early, heard(&mut session)));
+    let late = session.submit(&large, &SubmitOptions::default());
+    assert!(refused(late, heard(&mut session)));
+    assert_eq!((sent(&mut session), session.unanswered()), (Vec::<String>::new(), 0));
+}
+
+#[test]
+fn a_report_is_never_too_large_for_the_bus() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    assign(&mut session, at(0), 1);
+    let (reason, output) = (Some("\\".repeat(600_000)), Some("é".repeat(600_000)));
+    session.report(&JobReport { reason, output, ..finished(1) });
+    let told = sent(&mut session).pop().unwrap();
+    assert!(told.len() < 20_000 && told.contains("éé"), "{} bytes", told.len());
+}
+
 fn up_again(session: &mut Session, now: Instant) {
     session.handle_connected(now);
     sent(session);

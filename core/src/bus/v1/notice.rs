@@ -76,6 +76,8 @@ pub struct Welcome {
     pub beat: Duration,
     /// How long a lease lasts without one.
     pub lease: Duration,
+    /// The greatest message that the bus takes, in bytes.
+    pub max_frame: usize,
     /// The last event so far.
     pub seq: u64,
 }
@@ -187,6 +189,9 @@ struct RawWelcome<'a> {
     durability: Cow<'a, str>,
     beat_ms: u64,
     lease_ms: u64,
+    /// A bus of another make may not say.
+    #[serde(default)]
+    max_frame: Option<usize>,
     #[serde(default)]
     seq: u64,
 }
@@ -265,6 +270,7 @@ fn welcome(raw: RawWelcome<'_>) -> Result<Welcome, NoticeError> {
         // A bus that asks for beats without a pause would get a flood.
         beat: Duration::from_millis(raw.beat_ms.max(10)),
         lease: Duration::from_millis(raw.lease_ms.max(10)),
+        max_frame: raw.max_frame.unwrap_or(usize::MAX),
         seq: raw.seq,
     })
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::{ErrorCode, RequestError};
+use crate::bus::text::{LONGEST_NAME, LONGEST_OUTPUT, LONGEST_REASON, head, tail};
 use crate::id::{JobId, LeaseId, SessionId};
 use crate::policy::OnEvict;
 use crate::priority::Priority;
@@ -308,7 +309,7 @@ impl<'a> Fields<'a> {
         Ok(Registration {
             role: required("type", self.role)?,
             version: optional("v", self.v)?.unwrap_or(0),
-            name: optional("name", self.name)?,
+            name: optional("name", self.name)?.map(|name| cut(name, |it| head(it, LONGEST_NAME))),
             slots,
             session: session.as_deref().and_then(SessionId::parse),
         })
@@ -348,8 +349,10 @@ impl<'a> Fields<'a> {
                 .map(|by| self.job_id("by", Some(by)))
                 .transpose()?,
             ran_ms: optional("ran_ms", self.ran_ms)?.unwrap_or(0),
-            reason: optional("reason", self.reason)?,
-            output: optional("output", self.output)?,
+            reason: optional("reason", self.reason)?
+                .map(|reason| cut(reason, |it| head(it, LONGEST_REASON))),
+            output: optional("output", self.output)?
+                .map(|output| cut(output, |it| tail(it, LONGEST_OUTPUT))),
         })
     }
 
@@ -449,6 +452,13 @@ fn read<'a, T: Deserialize<'a>>(field: &str, value: &'a RawValue) -> Result<T, R
 /// `null` is a value; only a key that is not there is `None`.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
+}
+
+fn cut<'a>(text: Cow<'a, str>, to: impl Fn(&str) -> &str) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(to(text)),
+        Cow::Owned(text) => Cow::Owned(to(&text).to_owned()),
+    }
 }
 
 /// The beginning of a text, for a message.

@@ -16,7 +16,7 @@ use sched_core::bus::{Role, TestJob};
 use smol::Task;
 use thiserror::Error;
 
-use super::{BusUrl, DEFAULT_MAX_FRAME};
+use super::{BusUrl, CLIENT_MAX_FRAME};
 use link::Supervisor;
 use plain::Plain;
 pub use session::SessionClient;
@@ -55,7 +55,7 @@ impl ClientConfig {
         Self {
             url,
             role,
-            max_frame: DEFAULT_MAX_FRAME,
+            max_frame: CLIENT_MAX_FRAME,
             outbox_bytes: 256 * 1024,
             longest_wait: Duration::from_secs(5),
             ping_after: Duration::from_secs(20),

@@ -79,6 +79,27 @@ fn a_scheduler_is_told_again_what_it_may_not_have_heard() {
     assert_eq!(scene.said(), ["c4 ok"]);
 }
 
+/// It may be the assignment itself that it cannot take.
+#[test]
+fn a_scheduler_that_loses_its_connection_again_and_again_is_not_told_for_ever() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).said();
+    let mut client = 2;
+    let mut comes_back = |scene: &mut Scene, secs: u64| {
+        scene.leaves(client, false);
+        client += 2;
+        scene.at(secs).hears(client, BACK);
+        let told = scene.said();
+        told.iter().any(|said| said.ends_with("assign j1 1"))
+    };
+    for secs in [1, 2, 3] {
+        assert!(comes_back(&mut scene, secs));
+    }
+    assert!(!comes_back(&mut scene, 4));
+    assert_eq!(scene.at(17).said(), [""; 0]);
+    assert!(scene.at(18).said().iter().any(|said| said.ends_with("assign j1 2")), "it lapses");
+}
+
 #[test]
 fn a_scheduler_that_leaves_in_order_gives_everything_back() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);

@@ -3,6 +3,33 @@
 use super::*;
 
 #[test]
+fn the_bytes_of_all_jobs_have_a_bound() {
+    let config =
+        ExchangeConfig { max_bytes: 2 * "{\"priority\":5}".len(), ..ExchangeConfig::new(0) };
+    let mut scene = Scene::with(config, &[producer(1)]);
+    scene.submits(1, 5).submits(1, 5).submits(1, 5);
+    assert_eq!(scene.said(), ["c1 full", "c1 accepted j1", "c1 accepted j2"]);
+    scene.cancels(1, "j1").submits(1, 5);
+    assert_eq!(scene.said(), ["c1 ok", "c1 accepted j3"]);
+}
+
+#[test]
+fn a_job_that_would_not_fit_into_its_assignment_is_refused() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    let most = scene.config.max_frame;
+    let submit = |size: usize| {
+        let payload = format!(r#"{{"priority":5,"x":"{}"}}"#, "x".repeat(size));
+        format!(r#"{{"cmd":"submit","payload":{payload}}}"#)
+    };
+    scene.hears(1, &submit(most - 100));
+    assert_eq!(scene.said(), ["c1 too_large"]);
+    scene.hears(1, &submit(most - 400));
+    let frames: Vec<_> = core::iter::from_fn(|| scene.exchange.poll_transmit()).collect();
+    assert_eq!(frames.len(), 2, "accepted, and assigned");
+    assert!(frames.iter().all(|(_, frame)| frame.len() <= most));
+}
+
+#[test]
 fn a_free_slot_takes_a_job_at_once() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
     scene.submits(1, 5);

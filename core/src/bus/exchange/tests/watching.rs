@@ -3,6 +3,15 @@
 use super::*;
 
 #[test]
+fn a_job_that_waits_for_a_paused_scheduler_says_so() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.hears(1, r#"{"cmd":"pause","target":"c2"}"#).submits(1, 5).said();
+    scene.hears(1, r#"{"cmd":"subscribe"}"#);
+    let frames: Vec<_> = core::iter::from_fn(|| scene.exchange.poll_transmit()).collect();
+    assert!(frames[0].1.contains("every scheduler is paused or draining"), "{}", frames[0].1);
+}
+
+#[test]
 fn a_subscriber_hears_every_change_and_the_owner_its_own() {
     let mut scene = Scene::new(&[producer(1), producer(2), scheduler(3, 1)]);
     scene.hears(1, r#"{"cmd":"subscribe","jobs":"mine"}"#).hears(2, r#"{"cmd":"subscribe"}"#);
