@@ -5,6 +5,7 @@ pub mod demo;
 pub mod narrate;
 pub mod scenes;
 pub mod sched;
+pub mod simulate;
 pub mod submitter;
 pub mod worker;
 pub mod workload;

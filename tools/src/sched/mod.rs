@@ -33,6 +33,7 @@ mod handover;
 mod list;
 mod scheduler;
 mod show;
+mod simulate;
 mod snapshot;
 mod status;
 mod steer;
@@ -81,6 +82,8 @@ pub enum Verb {
     Drain(steer::Drain),
     /// Runs jobs.
     Scheduler(scheduler::RunScheduler),
+    /// What a policy would do.
+    Simulate(simulate::Simulate),
     /// Everything in one process.
     Demo(demo::Demo),
 }
@@ -99,6 +102,7 @@ impl Verb {
             Self::Pause(verb) => verb.run(),
             Self::Resume(verb) => verb.run(),
             Self::Drain(verb) => verb.run(),
+            Self::Simulate(verb) => verb.run(),
             Self::Scheduler(verb) => return verb.run(),
             Self::Demo(verb) => return verb.run(),
         };
