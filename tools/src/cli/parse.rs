@@ -41,8 +41,10 @@ pub fn arguments<T: Versioned>(program: &str) -> T {
 /// Prints a line for other programs. One that has stopped to listen is none of
 /// our concern, and no reason to panic.
 pub fn print_line(line: impl fmt::Display) {
+    // As one text: what formats itself need not expect a writer that fails.
+    let line = format!("{line}\n");
     let mut stdout = io::stdout().lock();
-    let _nobody_listens = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let _nobody_listens = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Says why the arguments make no sense, and ends the process with exit status 2.

@@ -30,7 +30,7 @@ use crate::simulate::{
                sched simulate -s 64 CTC-SP2-1996-3.1-cln.swf --trace trace.json",
     note = "FILE is in the Standard Workload Format of the Parallel Workloads Archive (submission, \
             run time and, as the priority, queue are used; a job takes one slot), or holds the \
-            events of a bus (sched events --json). '-' is standard input. Rules: preempt-delta=N, \
+            events of a bus (sched events --json); /dev/stdin is standard input. Rules: preempt-delta=N, \
             on-evict=drop|requeue, max-evictions=N, grace=S, aging=S; 'off' where it makes sense.",
     error_code(0, "done"),
     error_code(2, "the arguments make no sense"),
@@ -153,11 +153,7 @@ impl Simulate {
     }
 
     fn read(&self, path: &Path) -> Result<(Vec<Work>, String), Failure> {
-        let stdin = path == Path::new("-");
-        let file: Box<dyn io::Read> = match stdin {
-            true => Box::new(io::stdin().lock()),
-            false => Box::new(File::open(path).map_err(|why| cannot("read", path, &why))?),
-        };
+        let file = File::open(path).map_err(|why| cannot("read", path, &why))?;
         let read = simulate::read(BufReader::new(file), self.format, self.bad_lines, self.limits);
         let (works, source) = read.map_err(|why| cannot("read", path, &why))?;
         for bad in &source.examples {
@@ -167,8 +163,7 @@ impl Simulate {
         if unnamed > 0 {
             note(format_args!("{}: and {unnamed} more bad lines", path.display()));
         }
-        let name = if stdin { "standard input".into() } else { path.display().to_string() };
-        Ok((works, format!("{name}: {source}")))
+        Ok((works, format!("{}: {source}", path.display())))
     }
 
     fn slots(&self) -> NonZeroUsize {

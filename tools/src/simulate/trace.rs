@@ -169,7 +169,11 @@ impl<'a> Trace<'a> {
 
     fn entry(&mut self, entry: &serde_json::Value) -> io::Result<()> {
         let before = if std::mem::replace(&mut self.begun, true) { ",\n" } else { "\n" };
-        write!(self.file, "{before}{entry}")
+        // First into a text: serde_json without `std` takes a writer that fails
+        // for a mistake of its own.
+        let entry = entry.to_string();
+        self.file.write_all(before.as_bytes())?;
+        self.file.write_all(entry.as_bytes())
     }
 }
 

@@ -189,3 +189,112 @@ impl ProcessSpawner for Processes {
         self.put(slot, Process { end, stopped: true, ..process });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sched_core::OutcomeKind;
+
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    const fn work(submitted: u64, runtime: u64, priority: i32) -> Work {
+        Work { submitted: secs(submitted), runtime: secs(runtime), priority, limit: None }
+    }
+
+    fn one_slot(policy: Policy) -> Terms {
+        Terms { slots: NonZeroUsize::MIN, policy, dying: Duration::ZERO }
+    }
+
+    fn outcomes(figures: &Figures, kind: OutcomeKind) -> u64 {
+        figures.outcomes.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// 0 to 10: the first; 10 to 14: the urgent one; 14 to 22: the other.
+    #[test]
+    fn by_hand_without_evictions() {
+        let works = [work(0, 10, 3), work(1, 8, 3), work(2, 4, 1)];
+        let never = Policy { preempt_delta: None, ..Policy::seed() };
+        let figures = run(&works, &one_slot(never), None).unwrap();
+        assert_eq!(outcomes(&figures, OutcomeKind::Finished), 3);
+        assert_eq!((figures.span, figures.evictions), (secs(22), 0));
+        assert_eq!((figures.utilisation, figures.wasted), (1.0, 0.0));
+        assert_eq!((figures.wait.p50, figures.wait.max), (secs(8), secs(13)));
+        assert_eq!((figures.turnaround.p50, figures.turnaround.max), (secs(12), secs(21)));
+        assert_eq!(figures.wait_by_priority[&1].max, secs(8));
+        // 10 of 10, 21 of 10 and 12 of 10 seconds.
+        assert!((figures.slowdown - (1.0 + 2.1 + 1.2) / 3.0).abs() < 1e-9, "{}", figures.slowdown);
+    }
+
+    /// 0 to 2: the first, in vain; 2 to 6: the urgent one; 6 to 16: the first
+    /// again, at its old place; 16 to 24: the other.
+    #[test]
+    fn by_hand_with_a_victim_that_comes_back() {
+        let works = [work(0, 10, 3), work(1, 8, 3), work(2, 4, 1)];
+        let policy = Policy { aging: None, ..Policy::durable() };
+        let figures = run(&works, &one_slot(policy), None).unwrap();
+        assert_eq!(outcomes(&figures, OutcomeKind::Finished), 3);
+        assert_eq!((figures.span, figures.evictions), (secs(24), 1));
+        assert_eq!(figures.utilisation, 1.0);
+        assert!((figures.wasted - 2.0 / 24.0).abs() < 1e-9, "{}", figures.wasted);
+        assert_eq!((figures.wait_by_priority[&1].max, figures.wait.max), (secs(0), secs(15)));
+    }
+
+    #[test]
+    fn by_hand_with_a_victim_that_is_dropped_and_takes_its_time() {
+        let works = [work(0, 10, 3), work(2, 4, 1)];
+        let terms = Terms { dying: secs(3), ..one_slot(Policy::seed()) };
+        let figures = run(&works, &terms, None).unwrap();
+        assert_eq!(outcomes(&figures, OutcomeKind::Evicted), 1);
+        assert_eq!((figures.span, figures.wait.max), (secs(9), secs(3)));
+        // It is killed when its grace period is over.
+        let terms = Terms { dying: secs(60), ..terms };
+        assert_eq!(run(&works, &terms, None).unwrap().wait.max, Policy::seed().grace);
+        // One that ends by itself meanwhile has ended.
+        let works = [work(0, 4, 3), work(2, 4, 1)];
+        assert_eq!(run(&works, &terms, None).unwrap().wait.max, secs(2));
+    }
+
+    #[test]
+    fn time_limits_and_slots_that_stand_idle() {
+        let limited = Work { limit: Some(secs(3)), ..work(0, 10, 1) };
+        let figures = run(&[limited, work(9, 1, 1)], &one_slot(Policy::seed()), None).unwrap();
+        assert_eq!(outcomes(&figures, OutcomeKind::TimedOut), 1);
+        assert_eq!(figures.span, secs(10));
+        assert!((figures.utilisation - 0.4).abs() < 1e-9, "{}", figures.utilisation);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_says_so() {
+        let policy = Policy { max_pending: 1, ..Policy::seed() };
+        let figures = run(&[work(0, 1, 1); 4], &one_slot(policy), None).unwrap();
+        assert_eq!((figures.accepted, figures.refused), (2, 2));
+    }
+
+    #[test]
+    fn a_trace_has_a_bar_for_every_run_and_an_arrow_for_every_eviction() {
+        let works = [work(0, 10, 3), work(1, 8, 3), work(2, 4, 1)];
+        let policy = Policy { aging: None, ..Policy::durable() };
+        let mut file = Vec::new();
+        let mut trace = Trace::begin(&mut file).unwrap();
+        trace.section("durable", 1).unwrap();
+        run(&works, &one_slot(policy), Some(&mut trace)).unwrap();
+        trace.end().unwrap();
+        let trace: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        let events = trace["traceEvents"].as_array().unwrap();
+        let of = |phase: &'static str| events.iter().filter(move |it| it["ph"] == phase);
+        let bars: Vec<_> = of("X")
+            .map(|it| (it["name"].as_str().unwrap(), it["ts"].as_f64(), it["dur"].as_f64()))
+            .collect();
+        let bar = |name, from: u64, to: u64| {
+            (name, Some(from as f64 * 1e6), Some((to - from) as f64 * 1e6))
+        };
+        assert_eq!(bars, [bar("j1", 0, 2), bar("j3", 2, 6), bar("j1", 6, 16), bar("j2", 16, 24)]);
+        assert_eq!((of("s").count(), of("f").count()), (1, 1));
+        assert_eq!(of("s").next().unwrap()["id"], of("f").next().unwrap()["id"]);
+        let evicted: Vec<_> = of("X").map(|it| it["cat"] == "evicted").collect();
+        assert_eq!(evicted, [true, false, false, false]);
+    }
+}
