@@ -40,12 +40,14 @@ pub(crate) enum Target {
 /// A figure for each metric; `None`: not known.
 pub(crate) type Figures = Vec<Option<f64>>;
 
+type Measure = Box<dyn FnMut(&Terms) -> Result<Figures>>;
+
 /// Who does the work.
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) role: Role,
     /// Does it once.
-    pub(crate) measure: Box<dyn FnMut(&Terms) -> Result<Figures>>,
+    pub(crate) measure: Measure,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +132,11 @@ impl Measured {
         self.figures[contender].iter().filter_map(ratio).collect()
     }
 
+    /// Who the others are compared with: the limit, or where there is none, ours.
+    pub(crate) fn base(&self) -> Option<usize> {
+        self.with_role(Role::Limit).chain(self.with_role(Role::Ours)).next()
+    }
+
     pub(crate) fn with_role(&self, role: Role) -> impl Iterator<Item = usize> {
         let contenders = self.row.contenders.iter().enumerate();
         contenders.filter(move |(_, it)| it.role == role).map(|(index, _)| index)
@@ -160,6 +167,11 @@ impl Measured {
         // What was not measured in every round is not met, whatever the others say.
         verdict.map(|(ratio, met)| (ratio, met && self.troubles[ours].is_none()))
     }
+}
+
+/// So many of something, in words.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The middle one; of an even number the mean of the two in the middle.

@@ -10,7 +10,8 @@ pub(crate) enum Form {
     Markdown,
 }
 
-const HEADS: [&str; 5] = ["who", "median", "from – to", "to the limit", "from – to"];
+/// The fourth names what a figure is divided by: the limit, or ours.
+const HEADS: [&str; 5] = ["who", "median", "from – to", "to", "from – to"];
 
 const SUMMARY_HEADS: [&str; 6] = ["row", "figure", "ours", "ratio", "target", "met"];
 
@@ -20,17 +21,22 @@ Every contender of a row does the same work in every round, one after the other,
 with another; a server has a processor of its own where there are two. Figures are medians over the
 rounds, with the least and the greatest. \"To the limit\" is a contender's figure divided by that of the
 limit in the same round: the limit is the least that the machine lets anybody do the work with, and no
-program that is of use. Only ratios of one run mean something; the same figure of two machines, or of
+program that is of use. Where there is none, it is \"to ours\". Ours is marked with a star. Only ratios of one run mean something; the same figure of two machines, or of
 two days, does not. A target counts as met only if the median meets it unrounded, in all rounds.";
 
 /// All that there is to say about a row.
 pub(crate) fn row(measured: &Measured, form: Form) -> String {
     let mut text = heading(form, &format!("{}: {}", measured.row.key, measured.row.what));
+    let mut heads = HEADS;
+    heads[3] = match measured.base().map(|base| measured.row.contenders[base].role) {
+        Some(Role::Limit) => "to the limit",
+        _ => "to ours",
+    };
     for (index, metric) in measured.row.metrics.iter().enumerate() {
         let lines: Vec<[String; 5]> =
             (0..measured.row.contenders.len()).map(|who| line(measured, who, index)).collect();
         let (what, target) = (metric.what, target(metric.target, metric.unit));
-        text += &format!("{what} [{}]{target}\n{}", metric.unit, grid(&HEADS, &lines, form));
+        text += &format!("{what} [{}]{target}\n{}", metric.unit, grid(&heads, &lines, form));
     }
     for (contender, trouble) in measured.row.contenders.iter().zip(&measured.troubles) {
         if let Some(trouble) = trouble {
@@ -81,8 +87,8 @@ fn line(measured: &Measured, who: usize, metric: usize) -> [String; 5] {
         Role::Peer => contender.name.clone(),
     };
     let values = measured.values(who, metric);
-    let limit = measured.with_role(Role::Limit).next().filter(|limit| *limit != who);
-    let ratios = limit.map(|limit| measured.ratios(who, limit, metric)).unwrap_or_default();
+    let base = measured.base().filter(|base| *base != who);
+    let ratios = base.map(|base| measured.ratios(who, base, metric)).unwrap_or_default();
     let range = |values: &[f64], show: fn(f64) -> String| {
         spread(values)
             .map_or_else(String::new, |(from, to)| format!("{} – {}", show(from), show(to)))

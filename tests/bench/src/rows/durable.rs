@@ -7,7 +7,7 @@ use redb::{Database, TableDefinition};
 
 use super::queue::{beanstalkd, beanstalkd_jobs, bus_jobs, figures, metrics, time};
 use crate::kit::Kit;
-use crate::row::{Contender, Role, Row, Target, Terms};
+use crate::row::{Contender, Role, Row, Target, Terms, counted};
 use crate::trouble::Trouble;
 
 const JOBS: TableDefinition<'_, u64, &str> = TableDefinition::new("jobs");
@@ -24,7 +24,8 @@ fn row(kit: &Kit, producers: usize) -> Row {
     Row {
         key: format!("durable-{producers}"),
         what: format!(
-            "{producers} producers, each with one submission under way; on disk before every answer"
+            "{}, one submission each under way: on disk before every answer",
+            counted(producers, "producer")
         ),
         metrics: metrics(Target::OfLimit(0.7)),
         contenders: vec![

@@ -7,7 +7,7 @@ use crate::child::{Server, program};
 use crate::kit::Kit;
 use crate::load::{Burst, Crowd, Dialect, Rate};
 use crate::machine::{Place, at};
-use crate::row::{Contender, Metric, Role, Row, Target, Terms};
+use crate::row::{Contender, Metric, Role, Row, Target, Terms, counted};
 use crate::trouble::Result;
 
 /// A server that is ready to be measured.
@@ -41,10 +41,13 @@ pub(super) fn throughput(kit: &Kit) -> Vec<Row> {
         Row {
             key: format!("{}-{publishers}x{subscribers}", if single { "each" } else { "fan" }),
             what: format!(
-                "{publishers} producers, {subscribers} schedulers, {window} messages under way"
+                "{}, {}, {} under way",
+                counted(publishers, "producer"),
+                counted(subscribers, "scheduler"),
+                counted(window as usize, "message")
             ),
             metrics: vec![Metric {
-                what: "deliveries per second of the server's processor time",
+                what: "deliveries per processor second of the server",
                 unit: "/s",
                 target: Target::OfLimit(least),
             }],
@@ -67,9 +70,12 @@ pub(super) fn latency(kit: &Kit) -> Vec<Row> {
         };
         Row {
             key: format!("latency-1x{subscribers}"),
-            what: format!("1 producer, {subscribers} schedulers, {a_second} messages a second"),
+            what: format!(
+                "1 producer, {}, {a_second} messages a second",
+                counted(subscribers, "scheduler")
+            ),
             metrics: vec![Metric {
-                what: "median from when a message was due until it was heard",
+                what: "median from due until heard",
                 unit: "us",
                 target: Target::TimesLimit(most),
             }],

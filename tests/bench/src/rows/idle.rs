@@ -18,7 +18,7 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
         key: "idle".to_owned(),
         what: "1000 registered schedulers to which nothing is sent".to_owned(),
         metrics: vec![Metric {
-            what: "the server's memory a connection, without the kernel's",
+            what: "memory a connection, without the kernel's",
             unit: "KiB",
             target: Target::AtMost(6.0),
         }],

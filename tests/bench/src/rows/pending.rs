@@ -11,7 +11,7 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
         key: "pending".to_owned(),
         what: "200,000 jobs on a bus in memory, beside 50,000 that were there before".to_owned(),
         metrics: vec![Metric {
-            what: "the server's memory a job, without its payload",
+            what: "memory a job, without its payload",
             unit: "B",
             target: Target::AtMost(200.0),
         }],

@@ -9,7 +9,7 @@ use crate::kit::Kit;
 use crate::load::beanstalk::Tube;
 use crate::load::jobs::{Jobs, Throughput};
 use crate::machine::{Place, at};
-use crate::row::{Contender, Figures, Metric, Role, Row, Target, Terms};
+use crate::row::{Contender, Figures, Metric, Role, Row, Target, Terms, counted};
 use crate::trouble::{Result, Trouble};
 
 pub(super) fn rows(kit: &Kit) -> Vec<Row> {
@@ -21,7 +21,8 @@ fn row(kit: &Kit, producers: usize) -> Row {
     Row {
         key: format!("queue-{producers}"),
         what: format!(
-            "{producers} producers, each with one submission under way; submit, accepted, assign, finished, ok"
+            "{}, one submission each under way: submit, accepted, assign, finished, ok",
+            counted(producers, "producer")
         ),
         metrics: metrics(Target::Ahead),
         contenders: vec![
