@@ -71,10 +71,9 @@ impl Kit {
         Server::that_tells(&mut self.bus_command())
     }
 
-    /// A bus that keeps its jobs in an empty directory, and that directory.
-    pub(crate) fn durable_bus(&self) -> Result<(Server, Guard)> {
-        let (path, guard) = self.empty_data("bus")?;
-        Ok((Server::that_tells(self.bus_command().arg("--data").arg(path))?, guard))
+    /// A bus that keeps its jobs in this directory.
+    pub(crate) fn durable_bus(&self, data: &Path) -> Result<Server> {
+        Server::that_tells(self.bus_command().arg("--data").arg(data))
     }
 
     fn bus_command(&self) -> Command {

@@ -33,8 +33,8 @@ use crate::trouble::{Result, Trouble};
 #[derive(FromArgs)]
 #[argh(help_triggers("-h", "--help"))]
 struct Arguments {
-    /// only rows whose name begins with one of these, separated by commas
-    /// (default: all)
+    /// only these rows, separated by commas; "fan" is all whose name begins
+    /// with "fan-" (default: all)
     #[argh(option, arg_name = "NAMES", default = "String::new()")]
     rows: String,
 
@@ -94,7 +94,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         return Err(Trouble::wrong("--rounds is 0; it is 1 at least"));
     }
     let wanted: Vec<&str> = arguments.rows.split(',').map(str::trim).collect();
-    let is_wanted = |key: &str| wanted.iter().any(|wanted| key.starts_with(wanted));
+    let is_wanted = |key: &str| wanted.iter().any(|wanted| is_called(key, wanted));
     cleanup::on_signals()?;
     let kit = Kit::assemble(arguments.data.clone())?;
     let rows = rows::all(&kit).into_iter().filter(|row| is_wanted(&row.key));
@@ -122,6 +122,12 @@ fn measure(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Whether a row goes by that name, or belongs to what does.
+fn is_called(key: &str, name: &str) -> bool {
+    let rest = key.strip_prefix(name);
+    name.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// Prints a part of the result. Who does not read it has his reasons.
 fn print(text: &str) {
     let mut out = io::stdout().lock();
@@ -131,4 +137,17 @@ fn print(text: &str) {
 /// Says how things go.
 fn say(text: &str) {
     let _nobody_listens = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_called;
+
+    #[test]
+    fn a_name_is_a_row_s_or_that_of_several() {
+        for (name, called) in [("fan-1x1", true), ("fan", true), ("", true), ("fan-1x", false)] {
+            assert_eq!(is_called("fan-1x1", name), called, "{name}");
+        }
+        assert!(!is_called("fan-1x100", "fan-1x1"));
+    }
 }

@@ -78,6 +78,11 @@ impl Jobs {
         Ok(Throughput { jobs_a_second, busy })
     }
 
+    /// Jobs that were finished so far.
+    pub(crate) const fn finished(&self) -> u64 {
+        self.finished
+    }
+
     fn keep_busy(&mut self, time: Duration) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < time {

@@ -25,7 +25,7 @@ pub(super) fn rows() -> Vec<Row> {
 }
 
 fn cycle(pending: usize, slots: usize) -> Row {
-    row(format!("cycle-{pending}"), pending, slots, "submit, start and finish", move |terms| {
+    row(format!("core-cycle-{pending}"), pending, slots, "submit, start and finish", move |terms| {
         let mut world = World::new(pending, slots, false)?;
         let times = times(terms, pending);
         let began = Clock::now();
@@ -35,14 +35,20 @@ fn cycle(pending: usize, slots: usize) -> Row {
 }
 
 fn evict(pending: usize, slots: usize) -> Row {
-    row(format!("evict-{pending}"), pending, slots, "submit, evict and requeue", move |terms| {
-        let mut world = World::new(pending, slots, true)?;
-        // The queue grows by one each time; that is to be little of it.
-        let times = times(terms, pending).min(pending / 10);
-        let began = Clock::now();
-        (0..times).try_for_each(|_| world.evict())?;
-        Ok(began.elapsed().as_nanos() as f64 / times as f64)
-    })
+    row(
+        format!("core-evict-{pending}"),
+        pending,
+        slots,
+        "submit, evict and requeue",
+        move |terms| {
+            let mut world = World::new(pending, slots, true)?;
+            // The queue grows by one each time; that is to be little of it.
+            let times = times(terms, pending).min(pending / 10);
+            let began = Clock::now();
+            (0..times).try_for_each(|_| world.evict())?;
+            Ok(began.elapsed().as_nanos() as f64 / times as f64)
+        },
+    )
 }
 
 fn row(

@@ -27,10 +27,10 @@ fn row(kit: &Kit, producers: usize) -> Row {
         metrics: metrics(Target::Ahead),
         contenders: vec![
             Contender::new(Role::Ours, "bus, in memory", move |terms| {
-                figures(bus_jobs(&kit.bus()?, producers, terms)?)
+                Ok(figures(bus_jobs(&kit.bus()?, producers, terms)?))
             }),
             Contender::new(Role::Peer, "beanstalkd, in memory", move |terms| {
-                figures(beanstalkd_jobs(&beanstalkd(None)?, producers, terms)?)
+                Ok(figures(beanstalkd_jobs(&beanstalkd(None)?, producers, terms)?))
             }),
             Contender::new(Role::Peer, "RabbitMQ", |_| {
                 let what = "a load generator for AMQP";
@@ -41,15 +41,17 @@ fn row(kit: &Kit, producers: usize) -> Row {
 }
 
 pub(super) fn metrics(target: Target) -> Vec<Metric> {
-    let busy = "part of its processor that the server takes";
+    let told = |what, unit| Metric { what, unit, target: Target::None };
     vec![
         Metric { what: "jobs a second", unit: "/s", target },
-        Metric { what: busy, unit: "1", target: Target::None },
+        told("jobs per processor second of the server", "/s"),
+        told("part of its processor that the server takes", "1"),
     ]
 }
 
-pub(super) fn figures(it: Throughput) -> Result<Figures> {
-    Ok(vec![Some(it.jobs_a_second), Some(it.busy)])
+pub(super) fn figures(it: Throughput) -> Figures {
+    let per_processor = it.jobs_a_second / it.busy;
+    vec![Some(it.jobs_a_second), Some(per_processor).filter(|it| it.is_finite()), Some(it.busy)]
 }
 
 pub(super) fn bus_jobs(bus: &Server, producers: usize, terms: &Terms) -> Result<Throughput> {
