@@ -99,6 +99,8 @@ fn redb_alone(path: &Path, batch: f64, terms: &Terms) -> Result<f64> {
     settings.create_with_file_format_v3(true);
     let database = settings.create(path).map_err(Trouble::wrong)?;
     let lag = batch.ceil() as u64;
+    // A new file's numbers begin with the first commit that is made by others.
+    commit(&database, 0..0, lag).map_err(Trouble::wrong)?;
     let (mut made, mut changes, began, before) = (0_u64, 0, Instant::now(), commits(path)?);
     while began.elapsed() < time(terms) {
         made += 1;
