@@ -54,6 +54,9 @@ impl Tube {
             self.turn()?;
             patience(began, "some jobs were not deleted")?;
         }
+        if self.deleted > self.put || self.inserted != self.put {
+            return Err(Trouble::wrong("some jobs were put or deleted twice"));
+        }
         Ok(Throughput { jobs_a_second, busy })
     }
 

@@ -19,6 +19,9 @@ pub(crate) struct Throughput {
 /// Jobs that are submitted and not finished, at most.
 pub(crate) const UNDER_WAY: u64 = 1024;
 
+/// A job of the load.
+pub(crate) const PAYLOAD: &str = r#"{"priority":3,"runtime":7}"#;
+
 /// What the scheduler says that it has room for.
 const SLOTS: usize = 256;
 
@@ -35,7 +38,7 @@ pub(crate) struct Jobs {
     finished: u64,
     /// Producers that wait until less is under way.
     waiting: Vec<usize>,
-    pub(crate) spinning: bool,
+    spinning: bool,
 }
 
 impl Jobs {
@@ -48,6 +51,28 @@ impl Jobs {
         }
         jobs.waiting = (1..=producers).collect();
         Ok(jobs)
+    }
+
+    /// One producer, and no scheduler.
+    pub(crate) fn without_scheduler(port: u16) -> Result<Self> {
+        let mut jobs = Self::empty(port)?;
+        jobs.register(r#""type":"producer""#)?;
+        Ok(jobs)
+    }
+
+    /// Submits so many jobs that stay, since there is no scheduler, and waits
+    /// until they are accepted.
+    pub(crate) fn pile_up(&mut self, count: u64) -> Result<()> {
+        let (goal, began) = (self.submitted + count, Instant::now());
+        while self.accepted < goal {
+            while self.submitted < goal && self.submitted - self.accepted < UNDER_WAY {
+                self.submit(0);
+            }
+            self.mux.flush(0).doing("submit a job")?;
+            self.turn()?;
+            patience(began, "jobs are not accepted")?;
+        }
+        Ok(())
     }
 
     fn empty(port: u16) -> Result<Self> {
@@ -219,35 +244,6 @@ impl Jobs {
             r#"{{"cmd":"report","id":1,"job":"{job}","lease":{lease},"state":"finished","code":0,"ran_ms":1}}"#
         );
         self.mux.queue(id, |out| client_frame(websocket::TEXT, text.as_bytes(), out));
-        Ok(())
-    }
-}
-
-/// A job of the load.
-pub(crate) const PAYLOAD: &str = r#"{"priority":3,"runtime":7}"#;
-
-/// Submits so many jobs for which no scheduler is there, and waits until they
-/// are accepted. They stay while the connection does.
-pub(crate) fn pile_up(port: u16, count: u64) -> Result<Jobs> {
-    let mut jobs = Jobs::empty(port)?;
-    jobs.register(r#""type":"producer""#)?;
-    jobs.more(count)?;
-    Ok(jobs)
-}
-
-impl Jobs {
-    /// The same again.
-    pub(crate) fn more(&mut self, count: u64) -> Result<()> {
-        let (goal, began) = (self.submitted + count, Instant::now());
-        while self.accepted < goal {
-            while self.submitted < goal && self.submitted - self.accepted < UNDER_WAY {
-                self.submit(0);
-            }
-            self.mux.flush(0).doing("submit a job")?;
-            self.turn()?;
-            patience(began, "jobs are not accepted")?;
-        }
-        self.waiting.clear();
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Crowd {
     sent: u64,
     /// Whether it waits for nothing while it measures, so that no write of the
     /// server pays for waking it.
-    pub(crate) spinning: bool,
+    spinning: bool,
 }
 
 struct Member {
@@ -320,4 +320,29 @@ fn patience(began: Instant, what: &str) -> Result<()> {
         return Err(Trouble::wrong(what));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one subscriber makes of these numbers: deliveries and gaps.
+    fn heard(numbers: &[u64]) -> (u64, u64) {
+        let mut heard = Heard { ordered: true, ..Heard::default() };
+        let mut member = Member { part: Part::Subscriber, open: true, got: 0, next: None };
+        for number in numbers {
+            let text = format!(r#"{{"priority":3,"n":{},"t":1}}"#, FIRST_NUMBER + number);
+            heard.hear(&mut member, text.as_bytes(), 0);
+        }
+        heard.hear(&mut member, b"{}", 0);
+        (heard.deliveries, heard.gaps)
+    }
+
+    #[test]
+    fn a_message_that_is_missing_or_comes_twice_is_a_gap() {
+        assert_eq!(heard(&[0, 1, 2, 3]), (4, 0));
+        assert_eq!(heard(&[0, 1, 3, 4]), (4, 1));
+        assert_eq!(heard(&[0, 1, 1, 2]), (4, 1));
+        assert_eq!(heard(&[1, 0]), (2, 1));
+    }
 }

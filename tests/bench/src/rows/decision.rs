@@ -1,7 +1,8 @@
 //! One decision of the core, beside a heap's.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
+use std::hint::black_box;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Instant as Clock;
 
@@ -87,7 +88,7 @@ fn heap(size: usize, times: usize) -> f64 {
     let began = Clock::now();
     for job in 0..times as u64 {
         heap.push(Reverse((random.i32(0..1000), size as u64 + job)));
-        std::hint::black_box(heap.pop());
+        black_box(heap.pop());
     }
     began.elapsed().as_nanos() as f64 / times as f64
 }
@@ -98,7 +99,7 @@ struct World {
     random: Rng,
     now: u64,
     /// What runs, the one that started first in front.
-    runs: std::collections::VecDeque<RunId>,
+    runs: VecDeque<RunId>,
     most_urgent: i32,
 }
 
@@ -112,7 +113,7 @@ impl World {
         };
         let slots = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
         let bin = SchedulerBin::new(slots, policy);
-        let (random, runs) = (Rng::with_seed(SEED), std::collections::VecDeque::new());
+        let (random, runs) = (Rng::with_seed(SEED), VecDeque::new());
         let mut world = Self { bin, random, now: 0, runs, most_urgent: 0 };
         for _ in 0..slots.get() {
             world.submit(0)?;
@@ -165,7 +166,7 @@ impl World {
             }
         }
         while let Some(event) = self.bin.poll_event() {
-            std::hint::black_box(event);
+            black_box(event);
         }
     }
 }

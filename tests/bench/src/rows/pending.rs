@@ -1,7 +1,7 @@
 //! What a job takes that waits.
 
 use crate::kit::Kit;
-use crate::load::jobs::{PAYLOAD, pile_up};
+use crate::load::jobs::{Jobs, PAYLOAD};
 use crate::machine::resident;
 use crate::row::{Contender, Metric, Role, Row, Target};
 
@@ -18,10 +18,11 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
         contenders: vec![Contender::new(Role::Ours, "bus", move |terms| {
             let bus = kit.bus()?;
             // The stories of jobs that are kept for observers have their bound by then.
-            let mut jobs = pile_up(bus.port(), terms.pick(50_000, 20_000))?;
+            let mut jobs = Jobs::without_scheduler(bus.port())?;
+            jobs.pile_up(terms.pick(50_000, 20_000))?;
             let before = resident(bus.pid());
             let count = terms.pick(200_000, 20_000);
-            jobs.more(count)?;
+            jobs.pile_up(count)?;
             let bytes = (resident(bus.pid()) - before) / count as f64;
             Ok(vec![Some(bytes - PAYLOAD.len() as f64)])
         })],

@@ -1,8 +1,9 @@
 //! Jobs through the whole local path: `sched run` and those who do the like.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::child::{Took, program, run_to_end};
 use crate::cleanup::undoing;
@@ -31,7 +32,7 @@ fn row(kit: &Kit, slots: usize) -> Row {
             Ok((took, true))
         }),
         contender(kit, Role::Peer, "moreutils parallel", 4000, move |_, jobs| {
-            let parallel = program("parallel.moreutils", "moreutils")?;
+            let parallel = moreutils_parallel()?;
             let mut command = Command::new(parallel);
             // It gives each job an argument, which this one does not look at.
             command.args(["-j", &slots.to_string(), JOB, "--"]).args(vec!["x"; jobs]);
@@ -96,15 +97,24 @@ fn lines(kit: &Kit, jobs: usize) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Another program has the same name.
+/// Where both programs of this name are installed, this one has another.
+fn moreutils_parallel() -> Result<PathBuf> {
+    let renamed = program("parallel.moreutils", "moreutils");
+    let alone = || program("parallel", "moreutils").ok().filter(|path| !is_gnu_parallel(path));
+    renamed.or_else(|missing| alone().ok_or(missing))
+}
+
 fn gnu_parallel() -> Result<PathBuf> {
     let path = program("parallel", "parallel")?;
-    let version = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
-    let version = version.doing("ask parallel for its version")?;
-    if version.stdout.starts_with(b"GNU parallel") {
+    if is_gnu_parallel(&path) {
         return Ok(path);
     }
-    Err(Trouble::missing("GNU parallel", "package parallel; what is there is another's"))
+    Err(Trouble::missing("GNU parallel", "package parallel"))
+}
+
+fn is_gnu_parallel(path: &Path) -> bool {
+    let version = Command::new(path).arg("--version").stdin(Stdio::null()).output();
+    version.is_ok_and(|version| version.stdout.starts_with(b"GNU parallel"))
 }
 
 /// Its server is a daemon, which ends when it is told to.
@@ -124,7 +134,7 @@ fn task_spooler(kit: &Kit, slots: usize, jobs: usize) -> Result<Took> {
         Ok(((), move || drop(end().arg("-K").stdout(Stdio::null()).stderr(Stdio::null()).status())))
     })?;
     run_to_end(spooler().args(["-S", &slots.to_string()]))?;
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     for _ in 0..jobs {
         run_to_end(spooler().args(["-n", JOB]))?;
     }
