@@ -15,6 +15,7 @@ use super::capture::{Capture, CapturedOutput};
 use super::command::Command;
 use super::group::{Group, Leader};
 use super::spawner::Report;
+use super::spool::SpooledOutput;
 use super::start::{Started, Variables, start};
 
 /// How often a run can be told to stop: TERM, then KILL.
@@ -48,8 +49,8 @@ pub(super) async fn run(
             let pid = started.group.pid();
             // A closed channel: nobody listens any more, and that is theirs to choose.
             let _ = reports.send(Report::Started { run, pid }).await;
-            let (exit, output) = finish(started, stops).await;
-            Report::Exited { run, exit, output }
+            let (exit, output, spooled) = finish(started, stops).await;
+            Report::Exited { run, exit, output, spooled }
         }
         Err(why) => Report::SpawnFailed { run, why },
     };
@@ -57,14 +58,17 @@ pub(super) async fn run(
     let _ = reports.send(last).await;
 }
 
-async fn finish(started: Started, stops: &Receiver<Stop>) -> (Exit, Option<CapturedOutput>) {
-    let Started { child, group, mut capture } = started;
+async fn finish(
+    started: Started,
+    stops: &Receiver<Stop>,
+) -> (Exit, Option<CapturedOutput>, Option<SpooledOutput>) {
+    let Started { child, group, mut capture, spool } = started;
     let (leader, after_stop) = or(until_dead(&group, stops), pump(capture.as_mut())).await;
     if leader == Leader::Zombie {
         group.kill_stragglers();
     }
     let status = reap(child).await;
-    (Exit { status, after_stop }, capture.map(Capture::finish))
+    (Exit { status, after_stop }, capture.map(Capture::finish), spool.map(SpooledOutput::finish))
 }
 
 /// Carries out stops until the leader is dead. Returns whether a signal was

@@ -7,7 +7,6 @@ use async_channel::{Receiver, bounded};
 use sched_core::{BinIndex, Instant, Outcome, ProcessTask, RunId, StopCause, TaskState};
 use smol::future::{or, pending};
 
-use super::capture::CapturedOutput;
 use super::command::Command;
 use super::run::{Line, run};
 use super::spawner::{Control, REPORTS, Report};
@@ -107,20 +106,20 @@ impl Solo {
             }
             Report::SpawnFailed { why, .. } => {
                 self.task.handle_spawn_failed();
-                Some(self.result(Outcome::SpawnFailed(why), None))
+                Some(self.result(Outcome::SpawnFailed(why)))
             }
-            Report::Exited { exit, output, .. } => {
+            Report::Exited { exit, output, spooled, .. } => {
                 let outcome = self.task.handle_exit(now, exit)?;
-                Some(self.result(outcome, output))
+                Some(ProcessResult { output, spooled, ..self.result(outcome) })
             }
         }
     }
 
-    fn result(&self, outcome: Outcome, output: Option<CapturedOutput>) -> ProcessResult {
+    fn result(&self, outcome: Outcome) -> ProcessResult {
         let ran = match self.task.state() {
             TaskState::Exited { ran } => ran,
             _ => Duration::ZERO,
         };
-        ProcessResult { outcome, ran, output }
+        ProcessResult { outcome, ran, output: None, spooled: None }
     }
 }

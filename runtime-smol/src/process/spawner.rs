@@ -12,6 +12,7 @@ use super::command::Command;
 use super::error::{SpawnerError, exhausted};
 use super::limits;
 use super::run::{Line, STOPS, run};
+use super::spool::SpooledOutput;
 use super::start::{STARTS, Variables};
 
 /// How many reports a run gives: it started, it ended.
@@ -63,8 +64,10 @@ pub enum Report {
         run: RunId,
         /// How it ended.
         exit: Exit,
-        /// What it wrote, if its command asked for that.
+        /// What it wrote, if its command asked for [`Output::Capture`](crate::Output::Capture).
         output: Option<CapturedOutput>,
+        /// What it wrote, if its command asked for [`Output::Spool`](crate::Output::Spool).
+        spooled: Option<SpooledOutput>,
     },
 }
 

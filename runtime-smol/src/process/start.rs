@@ -20,6 +20,7 @@ use super::group::{Group, kill_and_reap};
 use super::limits;
 use super::lost::Children;
 use super::program;
+use super::spool::SpooledOutput;
 
 /// How many starts go on at once in this program. A second thread gains 30 %
 /// to 40 % on two processors, more of them next to nothing.
@@ -36,6 +37,7 @@ pub(super) struct Started {
     pub(super) child: Child,
     pub(super) group: Group,
     pub(super) capture: Option<Capture>,
+    pub(super) spool: Option<SpooledOutput>,
 }
 
 /// Variables for the process, which win over those of its command.
@@ -70,28 +72,36 @@ fn start_here(command: &Command, vars: &Variables) -> Result<Started, SpawnFailu
     // `status()` is awaited to its end, except where we reap by ourselves.
     command_line.reap_on_drop(false);
     let what = || format!("cannot start {command}");
-    let capture = connect(&mut command_line, command.destination());
-    let capture = capture.map_err(|why| failed(what(), &why))?;
+    let connected = connect(&mut command_line, command.destination());
+    let (capture, spool) = connected.map_err(|why| failed(what(), &why))?;
     let (child, group) = launch(command_line, &what)?;
-    Ok(Started { child, group, capture })
+    Ok(Started { child, group, capture, spool })
 }
 
 /// Sets the standard descriptors. After the conversion, which forgets them.
-fn connect(command: &mut async_process::Command, to: Output) -> io::Result<Option<Capture>> {
+fn connect(
+    command: &mut async_process::Command,
+    to: Output,
+) -> io::Result<(Option<Capture>, Option<SpooledOutput>)> {
     command.stdin(Stdio::null());
     match to {
         Output::Null => {
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            Ok(None)
+            Ok((None, None))
         }
         Output::Inherit => {
             command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-            Ok(None)
+            Ok((None, None))
         }
         Output::Capture { limit } => {
             let (capture, theirs) = Capture::new(limit)?;
             command.stdout(theirs.try_clone()?).stderr(theirs);
-            Ok(Some(capture))
+            Ok((Some(capture), None))
+        }
+        Output::Spool => {
+            let spool = SpooledOutput::new()?;
+            command.stdout(spool.stdout.share()?).stderr(spool.stderr.share()?);
+            Ok((None, Some(spool)))
         }
     }
 }

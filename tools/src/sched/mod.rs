@@ -31,6 +31,7 @@ mod events;
 mod failure;
 mod handover;
 mod list;
+mod run;
 mod scheduler;
 mod show;
 mod snapshot;
@@ -55,6 +56,7 @@ pub use self::status::{Ended, Status};
 pub use self::submit::random_key;
 pub use self::talk::{Heard, Patience, Talk};
 pub use self::watch::{Seen, Since, Watch};
+use self::words::one_line;
 pub use self::words::{details, sentence, span};
 
 /// What `sched` can do.
@@ -81,6 +83,8 @@ pub enum Verb {
     Drain(steer::Drain),
     /// Runs jobs.
     Scheduler(scheduler::RunScheduler),
+    /// Runs jobs here, without a bus.
+    Run(run::Run),
     /// Everything in one process.
     Demo(demo::Demo),
 }
@@ -100,6 +104,7 @@ impl Verb {
             Self::Resume(verb) => verb.run(),
             Self::Drain(verb) => verb.run(),
             Self::Scheduler(verb) => return verb.run(),
+            Self::Run(verb) => return verb.run(),
             Self::Demo(verb) => return verb.run(),
         };
         let status = done.unwrap_or_else(|why| {

@@ -171,7 +171,7 @@ fn key(text: &str) -> Result<String, String> {
     }
 }
 
-fn fate(text: &str) -> Result<OnEvict, String> {
+pub(super) fn fate(text: &str) -> Result<OnEvict, String> {
     match text {
         "drop" => Ok(OnEvict::Drop),
         "requeue" => Ok(OnEvict::Requeue),
