@@ -62,6 +62,7 @@ mod capture;
 mod command;
 mod error;
 mod group;
+mod launch;
 mod limits;
 mod lost;
 mod program;

@@ -8,7 +8,8 @@ use sched_core::{BinIndex, Instant, Outcome, ProcessTask, RunId, StopCause, Task
 use smol::future::{or, pending};
 
 use super::command::Command;
-use super::run::{Line, run};
+use super::launch::{Launch, launch};
+use super::run::{Line, Run};
 use super::spawner::{Control, REPORTS, Report};
 use super::task::ProcessResult;
 use crate::clock::Clock;
@@ -45,8 +46,8 @@ impl Solo {
         let (control, stops) = Control::new();
         let (sender, reports) = bounded(REPORTS);
         let line = Line { stops, _place: Arc::default() };
-        let id = RunId::new(BinIndex::default(), 1);
-        smol::spawn(run(id, plan.command, Vec::new(), line, sender)).detach();
+        let run = Run { id: RunId::new(BinIndex::default(), 1), line, reports: sender };
+        launch(Launch { run, command: plan.command, vars: Vec::new() });
         Self { clock, task, control, reports, orders: Some(orders) }
     }
 
