@@ -46,7 +46,8 @@ struct Turn;
 impl Turn {
     fn take() -> Option<Self> {
         let another = |launchers| (launchers < STARTS).then_some(launchers + 1);
-        LAUNCHERS.fetch_update(SeqCst, SeqCst, another).is_ok().then_some(Self)
+        // Made only if it was taken: a turn that is dropped is given back.
+        LAUNCHERS.fetch_update(SeqCst, SeqCst, another).ok().map(|_before| Self)
     }
 
     /// Until nothing waits. What was put there while this turn was being given
