@@ -22,7 +22,7 @@ mod store;
 pub use clock::Clock;
 pub use process::{
     AlreadyStarted, CapturedOutput, Command, Guard, GuardError, NotStarted, Output, Process,
-    ProcessResult, Report, SmolSpawner, SpawnerError,
+    ProcessResult, Report, SmolSpawner, SpawnerError, Spool, SpooledOutput,
 };
 pub use scheduler::{JobHandle, Scheduler};
 pub use store::StoreError;

@@ -14,7 +14,10 @@ fn dropping_the_spawner_ends_its_runs() {
         let Bench { spawner, reports, .. } = bench;
         drop(spawner);
         let exit = Exit::stopped(ExitStatus::Signal(9));
-        assert_eq!(reports.recv().await, Ok(Report::Exited { run, exit, output: None }));
+        assert_eq!(
+            reports.recv().await,
+            Ok(Report::Exited { run, exit, output: None, spooled: None })
+        );
         assert!(!exists(pid));
         assert!(reports.recv().await.is_err(), "nothing is left that could report");
     });

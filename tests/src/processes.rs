@@ -139,7 +139,7 @@ impl Bench {
     /// It is another.
     pub async fn exited(&self, run: RunId) -> (Exit, Option<CapturedOutput>) {
         match self.report().await {
-            Report::Exited { run: of, exit, output } if of == run => (exit, output),
+            Report::Exited { run: of, exit, output, .. } if of == run => (exit, output),
             other => panic!("expected the exit of {run}, got {other:?}"),
         }
     }

@@ -36,6 +36,10 @@ pub enum Output {
         /// How many bytes are kept.
         limit: usize,
     },
+    /// All of it into files without a name in `$TMPDIR` (or else `/tmp`), one
+    /// for each descriptor. The room on that disk is the bound: a process that
+    /// fills it is told so by its own write.
+    Spool,
 }
 
 impl Output {

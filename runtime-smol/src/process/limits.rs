@@ -11,8 +11,8 @@ use rustix::process::{Signal, prlimit, setrlimit};
 use super::error::SpawnerError;
 
 /// What a run holds until it is reaped: async-process's pidfd, ours, and the
-/// pipe of its output.
-pub(super) const PER_RUN: u64 = 3;
+/// pipe of its output or its two files.
+pub(super) const PER_RUN: u64 = 4;
 /// What is open for a moment while a process is being started: `/dev/null`
 /// three times or both copies of the pipe's other end, and the list of children.
 const PER_START: u64 = 8;

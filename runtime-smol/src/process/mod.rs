@@ -36,7 +36,8 @@
 //! - async-process would start a thread of its own at the first process, and
 //!   panic if it cannot. [`async_process::driver`] runs as a task instead; where
 //!   there are pidfds it has nothing to do.
-//! - Two descriptors a process, three when its output is captured. The soft
+//! - Two descriptors a process, three when its output is captured, four when it
+//!   is spooled (the latter two until nobody holds the output any more). The soft
 //!   limit of descriptors is raised to the hard one if the runs of a
 //!   [`SmolSpawner`] need it; processes started after that get the old soft
 //!   limit back.
@@ -62,12 +63,14 @@ mod command;
 mod error;
 mod group;
 mod guard;
+mod launch;
 mod limits;
 mod lost;
 mod program;
 mod run;
 mod solo;
 mod spawner;
+mod spool;
 mod start;
 mod task;
 
@@ -76,4 +79,5 @@ pub use command::{Command, Output};
 pub use error::SpawnerError;
 pub use guard::{Guard, GuardError};
 pub use spawner::{Report, SmolSpawner};
+pub use spool::{Spool, SpoolReader, SpooledOutput};
 pub use task::{AlreadyStarted, NotStarted, Process, ProcessResult};

@@ -1,4 +1,5 @@
-//! One run, from its start until it is reaped: a task that owns the process.
+//! One run, once there is a process, until it is reaped: a task that owns the
+//! process.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -8,14 +9,14 @@ use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
 use async_process::Child;
-use sched_core::{Exit, ExitStatus, RunId, Stop};
+use sched_core::{Exit, ExitStatus, RunId, SpawnFailure, Stop};
 use smol::future::{or, pending};
 
 use super::capture::{Capture, CapturedOutput};
-use super::command::Command;
 use super::group::{Group, Leader};
 use super::spawner::Report;
-use super::start::{Started, Variables, start};
+use super::spool::SpooledOutput;
+use super::start::Started;
 
 /// How often a run can be told to stop: TERM, then KILL.
 pub(super) const STOPS: usize = 2;
@@ -30,41 +31,51 @@ pub(super) struct Line {
     pub(super) _place: Arc<()>,
 }
 
-/// Runs `command` and tells of it. Once `stops` is closed nobody can stop the
-/// process any more, so it is killed.
-///
-/// `line` is dropped before the last report goes out: who has read that
-/// report finds the run's place free.
-pub(super) async fn run(
-    run: RunId,
-    command: Command,
-    vars: Variables,
-    line: Line,
-    reports: Sender<Report>,
-) {
-    let stops = &line.stops;
-    let last = match start(command, vars, || stops.is_closed()).await {
-        Ok(started) => {
-            let pid = started.group.pid();
-            // A closed channel: nobody listens any more, and that is theirs to choose.
-            let _ = reports.send(Report::Started { run, pid }).await;
-            let (exit, output) = finish(started, stops).await;
-            Report::Exited { run, exit, output }
-        }
-        Err(why) => Report::SpawnFailed { run, why },
-    };
-    drop(line);
-    let _ = reports.send(last).await;
+/// A run that is under way.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) line: Line,
+    pub(super) reports: Sender<Report>,
 }
 
-async fn finish(started: Started, stops: &Receiver<Stop>) -> (Exit, Option<CapturedOutput>) {
-    let Started { child, group, mut capture } = started;
+impl Run {
+    /// Whether nobody can stop it any more, so that it must not start.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.line.stops.is_closed()
+    }
+
+    /// Tells of its process until that is reaped. Once `stops` is closed nobody
+    /// can stop the process any more, so it is killed.
+    pub(super) async fn go(self, start: Result<Started, SpawnFailure>) {
+        let run = self.id;
+        let last = match start {
+            Ok(started) => {
+                let pid = started.group.pid();
+                // A closed channel: nobody listens any more, and that is theirs to choose.
+                let _ = self.reports.send(Report::Started { run, pid }).await;
+                let (exit, output, spooled) = finish(started, &self.line.stops).await;
+                Report::Exited { run, exit, output, spooled }
+            }
+            Err(why) => Report::SpawnFailed { run, why },
+        };
+        // Before the last report: who has read it finds the run's place free.
+        drop(self.line);
+        let _ = self.reports.send(last).await;
+    }
+}
+
+async fn finish(
+    started: Started,
+    stops: &Receiver<Stop>,
+) -> (Exit, Option<CapturedOutput>, Option<SpooledOutput>) {
+    let Started { child, group, mut capture, spool } = started;
     let (leader, after_stop) = or(until_dead(&group, stops), pump(capture.as_mut())).await;
     if leader == Leader::Zombie {
         group.kill_stragglers();
     }
     let status = reap(child).await;
-    (Exit { status, after_stop }, capture.map(Capture::finish))
+    (Exit { status, after_stop }, capture.map(Capture::finish), spool.map(SpooledOutput::finish))
 }
 
 /// Carries out stops until the leader is dead. Returns whether a signal was

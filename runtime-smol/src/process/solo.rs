@@ -7,9 +7,9 @@ use async_channel::{Receiver, bounded};
 use sched_core::{BinIndex, Instant, Outcome, ProcessTask, RunId, StopCause, TaskState};
 use smol::future::{or, pending};
 
-use super::capture::CapturedOutput;
 use super::command::Command;
-use super::run::{Line, run};
+use super::launch::{Launch, launch};
+use super::run::{Line, Run};
 use super::spawner::{Control, REPORTS, Report};
 use super::task::ProcessResult;
 use crate::clock::Clock;
@@ -46,8 +46,8 @@ impl Solo {
         let (control, stops) = Control::new();
         let (sender, reports) = bounded(REPORTS);
         let line = Line { stops, _place: Arc::default() };
-        let id = RunId::new(BinIndex::default(), 1);
-        smol::spawn(run(id, plan.command, Vec::new(), line, sender)).detach();
+        let run = Run { id: RunId::new(BinIndex::default(), 1), line, reports: sender };
+        launch(Launch { run, command: plan.command, vars: Vec::new() });
         Self { clock, task, control, reports, orders: Some(orders) }
     }
 
@@ -107,20 +107,20 @@ impl Solo {
             }
             Report::SpawnFailed { why, .. } => {
                 self.task.handle_spawn_failed();
-                Some(self.result(Outcome::SpawnFailed(why), None))
+                Some(self.result(Outcome::SpawnFailed(why)))
             }
-            Report::Exited { exit, output, .. } => {
+            Report::Exited { exit, output, spooled, .. } => {
                 let outcome = self.task.handle_exit(now, exit)?;
-                Some(self.result(outcome, output))
+                Some(ProcessResult { output, spooled, ..self.result(outcome) })
             }
         }
     }
 
-    fn result(&self, outcome: Outcome, output: Option<CapturedOutput>) -> ProcessResult {
+    fn result(&self, outcome: Outcome) -> ProcessResult {
         let ran = match self.task.state() {
             TaskState::Exited { ran } => ran,
             _ => Duration::ZERO,
         };
-        ProcessResult { outcome, ran, output }
+        ProcessResult { outcome, ran, output: None, spooled: None }
     }
 }

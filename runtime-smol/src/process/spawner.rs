@@ -10,16 +10,19 @@ use sched_core::{Exit, ProcessSpawner, RunId, RunInfo, SpawnFailure, Stop};
 use super::capture::CapturedOutput;
 use super::command::Command;
 use super::error::{SpawnerError, exhausted};
+use super::launch::{Launch, STARTS, launch};
 use super::limits;
-use super::run::{Line, STOPS, run};
-use super::start::{STARTS, Variables};
+use super::run::{Line, Run, STOPS};
+use super::spool::SpooledOutput;
+use super::start::Variables;
 
 /// How many reports a run gives: it started, it ended.
 pub(super) const REPORTS: usize = 2;
 
 /// Starts and stops real processes for a machine of `core`.
 ///
-/// It never blocks: a run is a task of smol's global executor, and tells of
+/// It never blocks: a run is a task of smol's global executor once there is a
+/// process, and tells of
 /// itself through the channel that came with the spawner. Feed each
 /// [`Report`] to the machine's method of the same name.
 ///
@@ -63,8 +66,10 @@ pub enum Report {
         run: RunId,
         /// How it ended.
         exit: Exit,
-        /// What it wrote, if its command asked for that.
+        /// What it wrote, if its command asked for [`Output::Capture`](crate::Output::Capture).
         output: Option<CapturedOutput>,
+        /// What it wrote, if its command asked for [`Output::Spool`](crate::Output::Spool).
+        spooled: Option<SpooledOutput>,
     },
 }
 
@@ -128,8 +133,9 @@ impl ProcessSpawner for SmolSpawner {
         self.forget_ended();
         let (control, stops) = Control::new();
         self.runs.insert(info.id, control);
-        let (line, reports) = (Line { stops, _place: place }, self.reports.clone());
-        smol::spawn(run(info.id, command.clone(), variables(info), line, reports)).detach();
+        let line = Line { stops, _place: place };
+        let run = Run { id: info.id, line, reports: self.reports.clone() };
+        launch(Launch { run, command: command.clone(), vars: variables(info) });
         Ok(())
     }
 

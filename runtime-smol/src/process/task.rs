@@ -12,6 +12,7 @@ use sched_core::Outcome;
 use super::capture::CapturedOutput;
 use super::command::Command;
 use super::solo::{Plan, Solo};
+use super::spool::SpooledOutput;
 
 /// The grace period unless another is set, as in [`Policy::seed`](sched_core::Policy::seed).
 const GRACE: Duration = Duration::from_secs(5);
@@ -56,8 +57,10 @@ pub struct ProcessResult {
     pub outcome: Outcome,
     /// From its start until it was reaped; zero if it did not start.
     pub ran: Duration,
-    /// What it wrote, if its command asked for that.
+    /// What it wrote, if its command asked for [`Output::Capture`](crate::Output::Capture).
     pub output: Option<CapturedOutput>,
+    /// What it wrote, if its command asked for [`Output::Spool`](crate::Output::Spool).
+    pub spooled: Option<SpooledOutput>,
 }
 
 /// A process is started once.

@@ -12,7 +12,7 @@ use sched_core::{
 use super::subscription::Subscriber;
 use super::{Ended, Summary};
 use crate::clock::Clock;
-use crate::process::{CapturedOutput, Command, Report, SmolSpawner};
+use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpooledOutput};
 
 /// How many requests are taken between two looks at what processes did. Exits
 /// come first: they are what frees slots.
@@ -21,6 +21,7 @@ const REQUESTS_A_TURN: usize = 64;
 /// What a handle asks for.
 pub(super) enum Request {
     Submit(Box<JobSpec<Command>>, Sender<Submitted>),
+    SubmitAll(Vec<JobSpec<Command>>, Sender<(JobId, Ended)>, Sender<AllSubmitted>),
     Act(Act),
     Subscribe(Subscriber),
 }
@@ -28,13 +29,24 @@ pub(super) enum Request {
 /// A job's id, and where its outcome will be told.
 pub(super) type Submitted = Result<(JobId, Receiver<Ended>), SubmitError<Command>>;
 
+/// For each of several jobs its id.
+pub(super) type AllSubmitted = Vec<Result<JobId, SubmitError<Command>>>;
+
 pub(super) type Act = Box<dyn FnOnce(&mut SchedulerManager<Command>, Instant) + Send>;
 
 impl Request {
     /// Answers in the place of a scheduler that has ended.
     pub(super) fn refuse(self) {
-        if let Self::Submit(job, reply) = self {
-            let _ = reply.try_send(Err(SubmitError { job, why: Refusal::Stopped }));
+        let why = Refusal::Stopped;
+        match self {
+            Self::Submit(job, reply) => {
+                let _ = reply.try_send(Err(SubmitError { job, why }));
+            }
+            Self::SubmitAll(jobs, _, reply) => {
+                let refuse = |job| Err(SubmitError { job: Box::new(job), why });
+                let _ = reply.try_send(jobs.into_iter().map(refuse).collect());
+            }
+            Self::Act(_) | Self::Subscribe(_) => {}
         }
     }
 }
@@ -51,10 +63,27 @@ pub(super) struct Driver {
     subscribers: Vec<Subscriber>,
 }
 
-/// Whoever holds the handle of a job, and what the job's last run wrote.
+/// Whoever wants to know how a job ends, and what the job's last run wrote.
 struct Waiter {
-    ended: Sender<Ended>,
+    tell: Tell,
     output: Option<CapturedOutput>,
+    spooled: Option<SpooledOutput>,
+}
+
+/// Where the outcome of a job is told.
+enum Tell {
+    Handle(Sender<Ended>),
+    Outcomes(Sender<(JobId, Ended)>),
+}
+
+impl Tell {
+    /// Nobody listens any more: then nobody wants to know.
+    fn tell(self, job: JobId, ended: Ended) {
+        match self {
+            Self::Handle(handle) => drop(handle.try_send(ended)),
+            Self::Outcomes(outcomes) => drop(outcomes.try_send((job, ended))),
+        }
+    }
 }
 
 /// What the driver wakes up for.
@@ -160,10 +189,10 @@ impl Driver {
                 self.manager.handle_started(now, run);
             }
             Report::SpawnFailed { run, why } => self.manager.handle_spawn_failed(now, run, why),
-            Report::Exited { run, exit, output } => {
+            Report::Exited { run, exit, output, spooled } => {
                 let job = self.jobs.get(&run);
                 if let Some(waiter) = job.and_then(|job| self.waiters.get_mut(job)) {
-                    waiter.output = output;
+                    (waiter.output, waiter.spooled) = (output, spooled);
                 }
                 self.manager.handle_exit(now, run, exit);
             }
@@ -176,6 +205,11 @@ impl Driver {
                 // Nobody waits for the answer any more: the job goes its way.
                 let _ = reply.try_send(self.submit(now, *job));
             }
+            Request::SubmitAll(jobs, outcomes, reply) => {
+                let tell = || Tell::Outcomes(outcomes.clone());
+                let submitted = jobs.into_iter().map(|job| self.accept(now, job, tell())).collect();
+                let _ = reply.try_send(submitted);
+            }
             Request::Act(act) => {
                 // What a caller passes in may panic; that is the caller's loss.
                 if catch_unwind(AssertUnwindSafe(|| act(&mut self.manager, now))).is_err() {
@@ -187,10 +221,19 @@ impl Driver {
     }
 
     fn submit(&mut self, now: Instant, job: JobSpec<Command>) -> Submitted {
-        let id = self.manager.submit(now, job)?;
         let (sender, ended) = async_channel::bounded(1);
-        self.waiters.insert(id, Waiter { ended: sender, output: None });
-        Ok((id, ended))
+        Ok((self.accept(now, job, Tell::Handle(sender))?, ended))
+    }
+
+    fn accept(
+        &mut self,
+        now: Instant,
+        job: JobSpec<Command>,
+        tell: Tell,
+    ) -> Result<JobId, SubmitError<Command>> {
+        let id = self.manager.submit(now, job)?;
+        self.waiters.insert(id, Waiter { tell, output: None, spooled: None });
+        Ok(id)
     }
 
     fn publish(&mut self, event: &Event) {
@@ -202,10 +245,9 @@ impl Driver {
                 self.jobs.remove(run);
             }
             EventKind::Ended { job, outcome, tally } => {
-                if let Some(Waiter { ended, output }) = self.waiters.remove(job) {
+                if let Some(Waiter { tell, output, spooled }) = self.waiters.remove(job) {
                     let outcome = outcome.clone();
-                    // Nobody holds the handle any more: then nobody wants to know.
-                    let _ = ended.try_send(Ended { outcome, tally: *tally, output });
+                    tell.tell(*job, Ended { outcome, tally: *tally, output, spooled });
                 }
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! A scheduler that runs: jobs in, processes started and stopped, outcomes out.
 
 mod driver;
+mod outcomes;
 mod subscription;
 
 use std::num::NonZeroUsize;
@@ -14,9 +15,10 @@ use sched_core::{
 use smol::lock::OnceCell;
 
 use self::driver::{Driver, Request};
+pub use self::outcomes::Outcomes;
 pub use self::subscription::{Notice, Subscription};
 pub(crate) use self::subscription::{Subscriber, pair as subscription};
-use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpawnerError};
+use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpawnerError, SpooledOutput};
 
 /// How many requests may wait for the scheduler before callers wait as well.
 const REQUESTS: usize = 256;
@@ -79,6 +81,8 @@ pub struct Ended {
     pub tally: JobTally,
     /// What its last run wrote, if that was to be captured.
     pub output: Option<CapturedOutput>,
+    /// What its last run wrote, if that was to be spooled.
+    pub spooled: Option<SpooledOutput>,
 }
 
 /// The scheduler has ended, or its executor has.

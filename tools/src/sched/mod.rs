@@ -31,6 +31,7 @@ mod events;
 mod failure;
 mod handover;
 mod list;
+mod run;
 mod scheduler;
 mod show;
 mod simulate;
@@ -56,6 +57,7 @@ pub use self::status::{Ended, Status};
 pub use self::submit::random_key;
 pub use self::talk::{Heard, Patience, Talk};
 pub use self::watch::{Seen, Since, Watch};
+use self::words::one_line;
 pub use self::words::{details, sentence, span};
 
 /// What `sched` can do.
@@ -84,6 +86,8 @@ pub enum Verb {
     Scheduler(scheduler::RunScheduler),
     /// What a policy would do.
     Simulate(simulate::Simulate),
+    /// Runs jobs here, without a bus.
+    Run(run::Run),
     /// Everything in one process.
     Demo(demo::Demo),
 }
@@ -104,6 +108,7 @@ impl Verb {
             Self::Drain(verb) => verb.run(),
             Self::Simulate(verb) => verb.run(),
             Self::Scheduler(verb) => return verb.run(),
+            Self::Run(verb) => return verb.run(),
             Self::Demo(verb) => return verb.run(),
         };
         let status = done.unwrap_or_else(|why| {

@@ -69,8 +69,8 @@ async fn through_bus(port: u16, times: usize) -> Result<f64> {
         let command = Command::new(JOB);
         Ok(Wanted { priority: Priority::new(3), command, time_limit: None })
     };
-    let agent = Agent::start(config, Box::new(translate)).await.map_err(Trouble::wrong)?;
-    let mut story = agent.scheduler().subscribe().await.map_err(Trouble::wrong)?;
+    let agent = Agent::start(config, Box::new(translate)).await;
+    let (agent, mut story) = agent.map_err(Trouble::wrong)?;
     let took = async {
         let mut took = Vec::new();
         // The first waits until everybody is connected.

@@ -1,0 +1,255 @@
+//! From the first line to the last outcome.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+use async_channel::{Receiver, bounded};
+use futures_lite::FutureExt;
+use sched_core::{JobId, JobSpec, JobTally, Outcome};
+use sched_runtime_smol::scheduler::{Ended, Outcomes};
+use sched_runtime_smol::{Command, Output, Scheduler};
+
+use super::input::{Batch, Input, Line};
+use super::line::JobLine;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::tally::Tally;
+use crate::cli::Shutdown;
+use crate::sched::note;
+
+/// How many jobs may be read that have not ended, and how many bytes they may
+/// have in all. Then nothing more is read until some have ended.
+const MOST_JOBS: usize = 65_536;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Closed when the run is to end early.
+#[derive(Debug)]
+pub(super) struct Ending(Receiver<Infallible>);
+
+impl Ending {
+    /// Stops the scheduler at the first signal, or when nothing can be printed
+    /// any more, and kills at the second. On a task of its own: whatever the
+    /// course waits for, a signal is heard.
+    pub(super) fn watch(scheduler: &Scheduler, shutdown: Shutdown, printer: &Printer) -> Self {
+        let (open, ending) = bounded(1);
+        let (scheduler, broken) = (scheduler.clone(), printer.broken());
+        smol::spawn(async move {
+            let no_printer = async {
+                let _closed = broken.recv().await;
+            };
+            shutdown.asked().or(no_printer).await;
+            drop(open);
+            let urged = async {
+                shutdown.urged().await;
+                scheduler.kill().await
+            };
+            urged.or(scheduler.stop()).await
+        })
+        .detach();
+        Self(ending)
+    }
+}
+
+/// Jobs on their way.
+pub(super) struct Course {
+    scheduler: Scheduler,
+    outcomes: Outcomes,
+    printer: Printer,
+    progress: Progress,
+    time_limit: Option<Duration>,
+    /// Those that were read and have not ended, and how long they are.
+    jobs: HashMap<JobId, JobLine>,
+    bytes: usize,
+    tally: Tally,
+}
+
+enum Wake {
+    Ended(JobId, Ended),
+    Lines(Vec<Line>),
+    InputFailed(io::Error),
+    InputEnded,
+    Ending,
+}
+
+impl Course {
+    pub(super) fn new(
+        scheduler: Scheduler,
+        printer: Printer,
+        progress: Progress,
+        time_limit: Option<Duration>,
+    ) -> Self {
+        Self {
+            scheduler,
+            outcomes: Outcomes::new(),
+            printer,
+            progress,
+            time_limit,
+            jobs: HashMap::new(),
+            bytes: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// To the last outcome. The printer is let go then.
+    pub(super) async fn run(mut self, input: Input, ending: Ending) -> Tally {
+        let all_there = input.is_file;
+        let mut batches = match input.read() {
+            Ok(batches) => Some(batches),
+            Err(why) => {
+                self.input_failed(&why);
+                None
+            }
+        };
+        if let (true, Some(lines)) = (all_there, &batches) {
+            if !self.read_ahead(lines, &ending).await {
+                batches = None;
+            }
+        }
+        while batches.is_some() || !self.jobs.is_empty() {
+            match self.wake(batches.as_ref(), &ending).await {
+                Wake::Ended(job, ended) => self.conclude(job, ended).await,
+                Wake::Lines(lines) => self.submit(lines).await,
+                Wake::InputFailed(why) => {
+                    self.input_failed(&why);
+                    batches = None;
+                }
+                Wake::InputEnded => batches = None,
+                Wake::Ending => {
+                    self.tally.cut_short = true;
+                    batches = None;
+                }
+            }
+            self.progress.known(self.known(), batches.is_some());
+            self.progress.ended(self.known() - self.jobs.len() as u64, self.tally.unfinished());
+        }
+        self.tally
+    }
+
+    /// Reads as far as may be before anything starts, so that the most urgent
+    /// of it start first. Returns whether there is more.
+    async fn read_ahead(&mut self, lines: &Receiver<Batch>, ending: &Ending) -> bool {
+        // Errors: the scheduler has ended, and every job will be told so.
+        let _ = self.scheduler.pause().await;
+        let more = loop {
+            if !self.has_room() {
+                break true;
+            }
+            match self.next_lines(Some(lines), ending).await {
+                Wake::Lines(lines) => self.submit(lines).await,
+                Wake::InputFailed(why) => {
+                    self.input_failed(&why);
+                    break false;
+                }
+                Wake::Ending => {
+                    self.tally.cut_short = true;
+                    break false;
+                }
+                Wake::InputEnded | Wake::Ended(..) => break false,
+            }
+            self.progress.known(self.known(), true);
+        };
+        let _ = self.scheduler.resume().await;
+        more
+    }
+
+    /// Outcomes come first: they make room.
+    async fn wake(&self, lines: Option<&Receiver<Batch>>, ending: &Ending) -> Wake {
+        if let Some((job, ended)) = self.outcomes.next_now() {
+            return Wake::Ended(job, ended);
+        }
+        let ended = async {
+            let (job, ended) = self.outcomes.next().await;
+            Wake::Ended(job, ended)
+        };
+        let lines = lines.filter(|_| self.has_room());
+        if lines.is_none() && self.tally.cut_short {
+            return ended.await;
+        }
+        ended.or(self.next_lines(lines, ending)).await
+    }
+
+    async fn next_lines(&self, lines: Option<&Receiver<Batch>>, ending: &Ending) -> Wake {
+        let asked = async {
+            let _closed = ending.0.recv().await;
+            Wake::Ending
+        };
+        let lines = async {
+            match lines {
+                None => std::future::pending().await,
+                Some(lines) => match lines.recv().await {
+                    Ok(Ok(lines)) => Wake::Lines(lines),
+                    Ok(Err(why)) => Wake::InputFailed(why),
+                    Err(_closed) => Wake::InputEnded,
+                },
+            }
+        };
+        asked.or(lines).await
+    }
+
+    fn has_room(&self) -> bool {
+        self.jobs.len() < MOST_JOBS && self.bytes < MOST_BYTES
+    }
+
+    async fn submit(&mut self, lines: Vec<Line>) {
+        let mut jobs = Vec::with_capacity(lines.len());
+        let mut specs = Vec::with_capacity(lines.len());
+        for line in lines {
+            match line {
+                Line::Job(job, words) => {
+                    let mut words = words.into_iter();
+                    let Some(program) = words.next() else { continue };
+                    let command = Command::new(program).args(words).output(Output::Spool);
+                    let mut spec = JobSpec::new(job.priority, command);
+                    spec.time_limit = self.time_limit;
+                    specs.push(spec);
+                    jobs.push(job);
+                }
+                Line::Bad { number, why } => {
+                    self.tally.refused += 1;
+                    self.printer.refused(&self.scheduler, number, why).await;
+                }
+            }
+        }
+        let ids = self.scheduler.submit_all(specs, &self.outcomes).await.unwrap_or_default();
+        // Where there is no id the scheduler was ended meanwhile.
+        let ids = ids.into_iter().map(Result::ok).chain(std::iter::repeat_with(|| None));
+        for (job, id) in jobs.into_iter().zip(ids) {
+            match id {
+                Some(id) => {
+                    self.bytes += job.text.len();
+                    self.jobs.insert(id, job);
+                }
+                None => self.tell(job, never_ran()).await,
+            }
+        }
+    }
+
+    async fn conclude(&mut self, job: JobId, ended: Ended) {
+        if let Some(line) = self.jobs.remove(&job) {
+            self.bytes -= line.text.len();
+            self.tell(line, ended).await;
+        }
+    }
+
+    async fn tell(&mut self, line: JobLine, ended: Ended) {
+        self.tally.count(&ended.outcome);
+        self.printer.job(&self.scheduler, line, ended).await;
+    }
+
+    fn input_failed(&mut self, why: &io::Error) {
+        self.tally.cut_short = true;
+        note(format_args!("the jobs cannot be read to their end: {why}"));
+    }
+
+    /// Lines that are known of.
+    fn known(&self) -> u64 {
+        self.tally.jobs() + self.tally.refused + self.jobs.len() as u64
+    }
+}
+
+fn never_ran() -> Ended {
+    let outcome = Outcome::Cancelled { exit: None };
+    Ended { outcome, tally: JobTally::default(), output: None, spooled: None }
+}

@@ -1,0 +1,138 @@
+//! What is printed: on a thread of its own, because whoever reads it may not
+//! read it for a while.
+
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::thread;
+
+use async_channel::{Receiver, Sender, TrySendError, bounded};
+use sched_core::Outcome;
+use sched_runtime_smol::Scheduler;
+use sched_runtime_smol::scheduler::Ended;
+
+use super::json;
+use super::line::{JobLine, LineError};
+use super::progress::Progress;
+use crate::sched::{note, one_line};
+
+/// How many jobs may have ended and wait to be printed. Their files are open.
+const BACKLOG: usize = 32;
+
+/// Something to print.
+pub(super) enum Message {
+    Job(JobLine, Ended),
+    Refused { number: u64, why: LineError },
+}
+
+/// Takes what is to be printed.
+#[derive(Debug)]
+pub(super) struct Printer {
+    messages: Sender<Message>,
+    json: bool,
+    /// Closed when nothing can be printed any more.
+    broken: Receiver<Infallible>,
+}
+
+/// The end of the printing.
+#[derive(Debug)]
+pub(super) struct Printing(Receiver<io::Result<()>>);
+
+impl Printer {
+    pub(super) fn start(json: bool, progress: Progress) -> (Self, Printing) {
+        let (messages, inbox) = bounded(BACKLOG);
+        let (alive, broken) = bounded(1);
+        let (done, printing) = bounded(1);
+        let print = move || {
+            let printed = print_all(&inbox, json, &progress);
+            drop(alive);
+            // What comes after a failure is counted, but it cannot be told.
+            let _ = done.send_blocking(printed);
+        };
+        let started = thread::Builder::new().name("printer".into()).spawn(print);
+        if let Err(why) = started {
+            note(format_args!("cannot start the thread that prints: {why}"));
+        }
+        (Self { messages, json, broken }, Printing(printing))
+    }
+
+    /// Closed when nothing can be printed any more.
+    pub(super) fn broken(&self) -> Receiver<Infallible> {
+        self.broken.clone()
+    }
+
+    /// Prints what there is to print of a job that has ended. Starts no more
+    /// jobs while nobody takes the output of those that have ended.
+    pub(super) async fn job(&self, scheduler: &Scheduler, line: JobLine, ended: Ended) {
+        let wrote = ended.spooled.as_ref().is_some_and(|it| !it.is_empty());
+        if self.json || wrote || is_worth_a_note(&ended.outcome) {
+            self.print(scheduler, Message::Job(line, ended)).await;
+        }
+    }
+
+    pub(super) async fn refused(&self, scheduler: &Scheduler, number: u64, why: LineError) {
+        self.print(scheduler, Message::Refused { number, why }).await;
+    }
+
+    async fn print(&self, scheduler: &Scheduler, message: Message) {
+        if let Err(TrySendError::Full(message)) = self.messages.try_send(message) {
+            // Errors: the scheduler has ended, and starts nothing anyway; the
+            // printer has, and that is told at the end.
+            let _ = scheduler.pause().await;
+            let _ = self.messages.send(message).await;
+            let _ = scheduler.resume().await;
+        }
+    }
+}
+
+impl Printing {
+    /// Waits until all is printed.
+    pub(super) async fn finish(self) -> io::Result<()> {
+        let gone = || Err(io::Error::other("the thread that prints is gone"));
+        self.0.recv().await.unwrap_or_else(|_| gone())
+    }
+}
+
+fn print_all(inbox: &Receiver<Message>, json: bool, progress: &Progress) -> io::Result<()> {
+    while let Ok(message) = inbox.recv_blocking() {
+        progress.aside(|| if json { print_json(&message) } else { print(&message) })?;
+    }
+    Ok(())
+}
+
+fn print(message: &Message) -> io::Result<()> {
+    match message {
+        Message::Job(line, ended) => {
+            if let Some(spooled) = &ended.spooled {
+                let mut stdout = io::stdout().lock();
+                io::copy(&mut spooled.stdout.reader(), &mut stdout)?;
+                stdout.flush()?;
+                // Whoever does not listen here is none of our concern.
+                let _ = io::copy(&mut spooled.stderr.reader(), &mut io::stderr().lock());
+            }
+            note_of(line, &ended.outcome);
+        }
+        Message::Refused { number, why } => note(format_args!("line {number} is no job: {why}")),
+    }
+    Ok(())
+}
+
+fn print_json(message: &Message) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match message {
+        Message::Job(line, ended) => json::write_job(&mut out, line, ended)?,
+        Message::Refused { number, why } => json::write_refused(&mut out, *number, why)?,
+    }
+    out.flush()
+}
+
+fn note_of(line: &JobLine, outcome: &Outcome) {
+    if is_worth_a_note(outcome) {
+        let text = one_line(&String::from_utf8_lossy(&line.text));
+        note(format_args!("line {}, {text}: {outcome}", line.number));
+    }
+}
+
+/// Who ends the run knows that jobs are cancelled; the summary counts them.
+const fn is_worth_a_note(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Finished | Outcome::Cancelled { .. })
+}
