@@ -3,6 +3,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{process, thread};
 
 use sched_core::{EventKind, JobId, JobSpec, Outcome, Policy, Priority};
 use sched_runtime_smol::scheduler::{Notice, Subscription};
@@ -35,7 +36,7 @@ impl Scene {
         let slots = NonZeroUsize::new(slots).expect("a scene with a slot");
         let scheduler = Scheduler::start(slots, policy).expect("room for the test's runs");
         let events = scheduler.subscribe().await.expect("it has just begun");
-        let mark = format!("{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let mark = format!("{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         Self { scheduler, events, mark, peak: 0, running: 0 }
     }
 
@@ -117,8 +118,7 @@ impl Scene {
         entries
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter(|pid: &u32| {
-                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environment.split(|byte| *byte == 0).any(|line| line == mark.as_bytes())
+                environment(*pid).split(|byte| *byte == 0).any(|line| line == mark.as_bytes())
             })
             .collect()
     }
@@ -143,4 +143,25 @@ pub fn outcomes(events: &[EventKind]) -> Vec<(JobId, Outcome)> {
         _ => None,
     };
     events.iter().filter_map(ended).collect()
+}
+
+/// The environment of a process. That of a child which is just being given its
+/// program is empty for a moment, and read again.
+fn environment(pid: u32) -> Vec<u8> {
+    loop {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        if !environment.is_empty() || !is_living_child(pid) {
+            return environment;
+        }
+        thread::yield_now();
+    }
+}
+
+fn is_living_child(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may have spaces and brackets: its state, its parent.
+    let mut rest = stat.rsplit_once(") ").map_or("", |it| it.1).split(' ');
+    let (state, parent) = (rest.next(), rest.next());
+    state.is_some_and(|state| state != "Z" && state != "X")
+        && parent.and_then(|it| it.parse().ok()) == Some(process::id())
 }

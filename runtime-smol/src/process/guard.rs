@@ -46,8 +46,9 @@ pub enum GuardError {
 /// `$1`: the mark, `$2`: the grace period in tenths of a second. It goes into
 /// the background at once, so that its parent is not this program; a shell
 /// gives a background job no input, hence descriptor 3. A word before the end
-/// of the input sends it home. What even KILL does not end, it leaves after a
-/// minute.
+/// of the input sends it home. A process that is just being given its program
+/// has no environment for a moment: the guard goes when it has found nothing
+/// twice. What even KILL does not end, it leaves after a minute.
 const SCRIPT: &str = r#"
 command -v grep >/dev/null || exit 3
 exec 3<&0 </dev/null
@@ -55,12 +56,16 @@ exec 3<&0 </dev/null
     trap '' HUP INT QUIT TERM
     read -r _ <&3 && exit
     marked() { grep -alsF "$1" /proc/[0-9]*/environ | tr -c '0-9\n' ' '; }
-    found=$(marked "$1")
-    kill -s TERM $found
-    kill -s CONT $found
-    tenths=0
-    while found=$(marked "$1") && [ "$found" ] && [ "$tenths" -lt 600 ]; do
-        [ "$tenths" -lt "$2" ] || kill -s KILL $found
+    told=' ' tenths=0 quiet=0
+    while [ "$quiet" -lt 2 ] && [ "$tenths" -lt 600 ]; do
+        quiet=$((quiet + 1))
+        for pid in $(marked "$1"); do
+            quiet=0
+            case "$told" in
+            *" $pid "*) [ "$tenths" -lt "$2" ] || kill -s KILL "$pid" ;;
+            *) kill -s TERM "$pid"; kill -s CONT "$pid"; told="$told$pid " ;;
+            esac
+        done
         sleep 0.1
         tenths=$((tenths + 1))
     done
