@@ -7,7 +7,7 @@ use std::time::Duration;
 use sched_runtime_smol::bus::{BusConfig, BusServer};
 
 use crate::limit::LimitServer;
-use crate::load::jobs::Jobs;
+use crate::load::jobs::{Jobs, Pace};
 use crate::load::{Burst, Crowd, Dialect, Rate};
 
 /// What any server must do with this crowd: as many copies as subscribers.
@@ -51,6 +51,7 @@ fn the_limit_passes_on_everything_in_order() {
 #[test]
 fn every_job_that_was_submitted_is_finished_once() {
     let mut jobs = Jobs::gather(bus(), 3).unwrap();
-    let done = jobs.run(std::process::id(), Duration::from_millis(100)).unwrap();
+    let pace = Pace { time: Duration::from_millis(100), spinning: false };
+    let done = jobs.run(std::process::id(), pace).unwrap();
     assert!(done.jobs_a_second > 0.0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::jobs::{PAYLOAD, Throughput, UNDER_WAY};
+use super::jobs::{PAYLOAD, Pace, Throughput, UNDER_WAY};
 use super::patience;
 use crate::machine::processor_time;
 use crate::net::websocket::find;
@@ -40,8 +40,9 @@ impl Tube {
     }
 
     /// As [`Jobs::run`](super::jobs::Jobs::run).
-    pub(crate) fn run(&mut self, pid: u32, time: Duration) -> Result<Throughput> {
-        self.spinning = true;
+    pub(crate) fn run(&mut self, pid: u32, pace: Pace) -> Result<Throughput> {
+        let Pace { time, spinning } = pace;
+        self.spinning = spinning;
         self.keep_busy(time / 5)?;
         let (before, deleted, began) = (processor_time(pid), self.deleted, Instant::now());
         self.keep_busy(time)?;

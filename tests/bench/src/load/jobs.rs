@@ -16,6 +16,16 @@ pub(crate) struct Throughput {
     pub(crate) busy: f64,
 }
 
+/// How long a queue is kept busy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) time: Duration,
+    /// Whether the load waits for nothing, so that no write of the server pays
+    /// for waking it. Where a disk is waited for, it would keep the machine
+    /// awake that would sleep otherwise.
+    pub(crate) spinning: bool,
+}
+
 /// Jobs that are submitted and not finished, at most.
 pub(crate) const UNDER_WAY: u64 = 1024;
 
@@ -91,8 +101,9 @@ impl Jobs {
 
     /// Has the queue busy for so long, after a fifth of that to warm up. The
     /// server is the process `pid`.
-    pub(crate) fn run(&mut self, pid: u32, time: Duration) -> Result<Throughput> {
-        self.spinning = true;
+    pub(crate) fn run(&mut self, pid: u32, pace: Pace) -> Result<Throughput> {
+        let Pace { time, spinning } = pace;
+        self.spinning = spinning;
         self.keep_busy(time / 5)?;
         let (before, finished, began) = (processor_time(pid), self.finished, Instant::now());
         self.keep_busy(time)?;

@@ -164,9 +164,8 @@ impl Crowd {
         self.next_publisher = (self.next_publisher + 1) % self.publishers.len();
         let (number, time) = (FIRST_NUMBER + self.sent, FIRST_TIME + due);
         self.message.clear();
-        let payload = format_args!(r#"{{"priority":3,"runtime":7,"n":{number},"t":{time}}}"#);
         // Writing to a string does not fail.
-        let _ = self.message.write_fmt(payload);
+        let _ = write!(self.message, r#"{{"priority":3,"runtime":7,"n":{number},"t":{time}}}"#);
         self.mux.queue(id, |out| self.dialect.publish(&self.message, out));
         self.sent += 1;
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use redb::{Database, TableDefinition};
 
-use super::queue::{beanstalkd, beanstalkd_jobs, figures, metrics, time};
+use super::queue::{beanstalkd, beanstalkd_jobs, figures, metrics, pace};
 use crate::kit::Kit;
 use crate::load::jobs::Jobs;
 use crate::machine::{Place, at};
@@ -58,7 +58,7 @@ fn row(kit: &Kit, producers: usize) -> Row {
             Contender::new(Role::Peer, "beanstalkd -b -f 0", move |terms| {
                 let (path, _data) = peer.empty_data("beanstalkd")?;
                 let server = beanstalkd(Some(&path))?;
-                let mut figures = figures(beanstalkd_jobs(&server, producers, terms)?);
+                let mut figures = figures(beanstalkd_jobs(&server, producers, pace(terms, false))?);
                 figures.push(None);
                 Ok(figures)
             }),
@@ -74,7 +74,7 @@ fn durable_bus(kit: &Kit, producers: usize, terms: &Terms) -> Result<(Figures, f
     at(Place::Load, || {
         let mut jobs = Jobs::gather(bus.port(), producers)?;
         let before = commits(&file)?;
-        let mut figures = figures(jobs.run(bus.pid(), time(terms))?);
+        let mut figures = figures(jobs.run(bus.pid(), pace(terms, false))?);
         let commits = commits(&file)? - before;
         let batch = (jobs.finished() * CHANGES) as f64 / commits as f64;
         figures.push(Some(batch));
@@ -102,7 +102,7 @@ fn redb_alone(path: &Path, batch: f64, terms: &Terms) -> Result<f64> {
     // A new file's numbers begin with the first commit that is made by others.
     commit(&database, 0..0, lag).map_err(Trouble::wrong)?;
     let (mut made, mut changes, began, before) = (0_u64, 0, Instant::now(), commits(path)?);
-    while began.elapsed() < time(terms) {
+    while began.elapsed() < pace(terms, false).time {
         made += 1;
         let goal = (made as f64 * batch) as u64;
         commit(&database, changes..goal, lag).map_err(Trouble::wrong)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::child::{Server, program};
 use crate::kit::Kit;
 use crate::load::beanstalk::Tube;
-use crate::load::jobs::{Jobs, Throughput};
+use crate::load::jobs::{Jobs, Pace, Throughput};
 use crate::machine::{Place, at};
 use crate::row::{Contender, Figures, Metric, Role, Row, Target, Terms, counted};
 use crate::trouble::{Result, Trouble};
@@ -27,10 +27,10 @@ fn row(kit: &Kit, producers: usize) -> Row {
         metrics: metrics(Target::Ahead),
         contenders: vec![
             Contender::new(Role::Ours, "bus, in memory", move |terms| {
-                Ok(figures(bus_jobs(&kit.bus()?, producers, terms)?))
+                Ok(figures(bus_jobs(&kit.bus()?, producers, pace(terms, true))?))
             }),
             Contender::new(Role::Peer, "beanstalkd, in memory", move |terms| {
-                Ok(figures(beanstalkd_jobs(&beanstalkd(None)?, producers, terms)?))
+                Ok(figures(beanstalkd_jobs(&beanstalkd(None)?, producers, pace(terms, true))?))
             }),
             Contender::new(Role::Peer, "RabbitMQ", |_| {
                 let what = "a load generator for AMQP";
@@ -54,16 +54,12 @@ pub(super) fn figures(it: Throughput) -> Figures {
     vec![Some(it.jobs_a_second), Some(per_processor).filter(|it| it.is_finite()), Some(it.busy)]
 }
 
-pub(super) fn bus_jobs(bus: &Server, producers: usize, terms: &Terms) -> Result<Throughput> {
-    at(Place::Load, || Jobs::gather(bus.port(), producers)?.run(bus.pid(), time(terms)))?
+fn bus_jobs(bus: &Server, producers: usize, pace: Pace) -> Result<Throughput> {
+    at(Place::Load, || Jobs::gather(bus.port(), producers)?.run(bus.pid(), pace))?
 }
 
-pub(super) fn beanstalkd_jobs(
-    server: &Server,
-    producers: usize,
-    terms: &Terms,
-) -> Result<Throughput> {
-    at(Place::Load, || Tube::gather(server.port(), producers)?.run(server.pid(), time(terms)))?
+pub(super) fn beanstalkd_jobs(server: &Server, producers: usize, pace: Pace) -> Result<Throughput> {
+    at(Place::Load, || Tube::gather(server.port(), producers)?.run(server.pid(), pace))?
 }
 
 /// beanstalkd; durable in a directory, or in memory.
@@ -80,6 +76,6 @@ pub(super) fn beanstalkd(log: Option<&Path>) -> Result<Server> {
     })
 }
 
-pub(super) const fn time(terms: &Terms) -> Duration {
-    Duration::from_millis(terms.pick(2000, 300))
+pub(super) fn pace(terms: &Terms, spinning: bool) -> Pace {
+    Pace { time: Duration::from_millis(terms.pick(2000, 300)), spinning }
 }
