@@ -1,9 +1,12 @@
 //! The pending queue in front of one runner.
 
-mod decide;
 mod record;
+mod report;
+mod start;
+mod stop;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod view;
 
 use alloc::collections::VecDeque;
