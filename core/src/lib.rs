@@ -74,6 +74,7 @@ pub mod bus;
 mod event;
 mod heap;
 mod id;
+mod index;
 mod job;
 mod manager;
 mod policy;

@@ -1,12 +1,13 @@
 //! The slots: what runs in them, and who would be evicted.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::num::NonZeroUsize;
 
 use crate::heap::IndexHeap;
 use crate::id::{JobId, RunId, SlotId};
+use crate::index::Index;
 use crate::job::{Outcome, StopCause};
 use crate::process_task::{ProcessTask, TaskState};
 use crate::spawner::{Exit, RunInfo, Stop};
@@ -26,7 +27,7 @@ pub struct PriorityRunner {
     slots: Vec<Option<Occupant>>,
     free: IndexHeap<u32>,
     victims: IndexHeap<Reverse<(i64, RunId)>>,
-    by_run: BTreeMap<RunId, u32>,
+    by_run: Index,
     stopping: usize,
     orders: VecDeque<Order>,
 }
@@ -112,7 +113,7 @@ impl PriorityRunner {
             slots: (0..count).map(|_| None).collect(),
             free,
             victims: IndexHeap::new(),
-            by_run: BTreeMap::new(),
+            by_run: Index::new(),
             stopping: 0,
             orders: VecDeque::new(),
         }
@@ -132,7 +133,7 @@ impl PriorityRunner {
 
     /// How many runs have not been reaped yet.
     #[must_use]
-    pub fn running(&self) -> usize {
+    pub const fn running(&self) -> usize {
         self.by_run.len()
     }
 
@@ -167,7 +168,8 @@ impl PriorityRunner {
         let info = RunInfo { id, job, attempt, slot: SlotId::new(slot) };
         let task = ProcessTask::new(now, time_limit, grace);
         self.slots[slot as usize] = Some(Occupant { info, level, shielded, task });
-        self.by_run.insert(id, slot);
+        let slots = &self.slots;
+        self.by_run.insert(id.number(), slot, |slot| number_of(slots, slot));
         if !shielded {
             self.victims.insert(slot, Reverse((level, id)));
         }
@@ -238,13 +240,16 @@ impl PriorityRunner {
         }
     }
 
+    fn slot_of(&self, run: RunId) -> Option<u32> {
+        self.by_run.find(run.number(), |slot| number_of(&self.slots, slot))
+    }
+
     fn occupant(&self, run: RunId) -> Option<&Occupant> {
-        let slot = *self.by_run.get(&run)?;
-        self.slots.get(slot as usize)?.as_ref()
+        self.slots.get(self.slot_of(run)? as usize)?.as_ref()
     }
 
     fn occupant_mut(&mut self, run: RunId) -> Option<&mut Occupant> {
-        let slot = *self.by_run.get(&run)?;
+        let slot = self.slot_of(run)?;
         self.slots.get_mut(slot as usize)?.as_mut()
     }
 
@@ -275,8 +280,10 @@ impl PriorityRunner {
     }
 
     fn vacate(&mut self, run: RunId) -> Option<Occupant> {
-        let slot = self.by_run.remove(&run)?;
+        let slot = self.slot_of(run)?;
         let occupant = self.slots.get_mut(slot as usize)?.take()?;
+        let slots = &self.slots;
+        self.by_run.remove(run.number(), slot, |slot| number_of(slots, slot));
         self.victims.remove(slot);
         self.free.insert(slot, slot);
         if occupant.task.stop_cause().is_some() {
@@ -284,6 +291,12 @@ impl PriorityRunner {
         }
         Some(occupant)
     }
+}
+
+/// The run in a slot, as a number; one that no run has if there is none.
+fn number_of(slots: &[Option<Occupant>], slot: u32) -> u64 {
+    let occupant = slots.get(slot as usize).and_then(Option::as_ref);
+    occupant.map_or(u64::MAX, |occupant| occupant.info.id.number())
 }
 
 impl Occupant {

@@ -102,7 +102,7 @@ pub struct SchedulerBin<C> {
     drained: bool,
     runner: PriorityRunner,
     queue: Queue,
-    jobs: Table<JobId, Record<C>>,
+    jobs: Table<Record<C>>,
     backing_off: usize,
     /// By job: the next time at which something is due about it.
     timers: IndexHeap<(Instant, JobId)>,

@@ -50,7 +50,7 @@ impl<C> SchedulerBin<C> {
         let tally = JobTally::default();
         let (attempt, cancelled) = (1, false);
         let record = Record { id, spec, submitted: now, phase, attempt, cancelled, tally };
-        let handle = self.jobs.insert(id, record);
+        let handle = self.jobs.insert(record);
         self.enqueue(handle);
         handle
     }
@@ -82,7 +82,7 @@ impl<C> SchedulerBin<C> {
                 break;
             };
             if self.queue.reserved_len() >= self.runner.stopping() {
-                self.stop_run(now, victim, StopCause::Evicted { by: urgent.job });
+                self.stop_run(now, victim, StopCause::Evicted { by: urgent.job() });
             }
             self.queue.reserve_first();
         }
@@ -117,7 +117,7 @@ impl<C> SchedulerBin<C> {
     fn victim_for(&self, urgent: PriorityKey) -> Option<RunId> {
         let delta = i64::from(self.policy.preempt_delta?.get());
         let (victim, level) = self.runner.victim()?;
-        (i64::from(urgent.priority.number()) + delta <= level).then_some(victim)
+        (i64::from(urgent.priority().number()) + delta <= level).then_some(victim)
     }
 
     fn start(&mut self, now: Instant, handle: u32) {

@@ -80,7 +80,7 @@ impl Exchange {
         let handle = self.remotes.handle(session).unwrap_or_else(|| {
             let name =
                 as_what.name.as_deref().map_or_else(|| session.to_string(), ToOwned::to_owned);
-            self.remotes.insert(session, Remote::new(session, name, as_what.slots, self.now))
+            self.remotes.insert(Remote::new(session, name, as_what.slots, self.now))
         });
         if let Some(it) = self.remotes.get_mut(handle) {
             it.slots = as_what.slots;
@@ -231,7 +231,7 @@ impl Exchange {
             lost: 0,
             declined: Vec::new(),
         };
-        let handle = self.jobs.insert(id, job);
+        let handle = self.jobs.insert(job);
         self.reserve_ids();
         self.save(handle);
         match self.config.durability {
@@ -568,11 +568,11 @@ impl Exchange {
         match stored.phase {
             StoredPhase::Ended { change, at } => ended.push((at, id, change)),
             StoredPhase::Pending => {
-                let handle = self.jobs.insert(id, job);
+                let handle = self.jobs.insert(job);
                 self.enqueue(handle);
             }
             StoredPhase::BackingOff { until } => {
-                let handle = self.jobs.insert(id, job);
+                let handle = self.jobs.insert(job);
                 if let Some(job) = self.jobs.get_mut(handle) {
                     job.phase = Phase::BackingOff { until: Instant::from_nanos(until) };
                 }
@@ -580,13 +580,14 @@ impl Exchange {
                 self.arm(handle);
             }
             StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {
-                let handle = self.jobs.insert(id, job);
+                let handle = self.jobs.insert(job);
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
-                let remote = self.remotes.handle(session).unwrap_or_else(|| {
-                    self.remotes.insert(session, Remote::new(session, name, slots, now))
-                });
+                let remote = self
+                    .remotes
+                    .handle(session)
+                    .unwrap_or_else(|| self.remotes.insert(Remote::new(session, name, slots, now)));
                 let lease = super::job::Lease {
                     id: LeaseId::new(lease),
                     remote,

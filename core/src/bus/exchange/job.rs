@@ -11,6 +11,7 @@ use crate::id::{ClientId, JobId, LeaseId, SessionId};
 use crate::policy::OnEvict;
 use crate::priority::Priority;
 use crate::queue::{PriorityKey, QueueKey};
+use crate::table::Record;
 use crate::time::{Duration, Instant};
 
 /// What the exchange knows about a job that has no outcome yet.
@@ -73,11 +74,23 @@ pub(super) enum Ending {
     Deadline,
 }
 
+impl Record for Job {
+    type Id = JobId;
+
+    fn id(&self) -> JobId {
+        self.id
+    }
+
+    fn number(id: JobId) -> u64 {
+        id.number()
+    }
+}
+
 impl Job {
     pub(super) fn place(&self, config: &ExchangeConfig) -> (QueueKey, PriorityKey) {
         let (job, priority) = (self.id, self.priority);
         let place = QueueKey::new(job, priority, self.submitted, config.policy.aging);
-        (place, PriorityKey { priority, job })
+        (place, PriorityKey::new(priority, job))
     }
 
     pub(super) const fn lease(&self) -> Option<&Lease> {

@@ -102,8 +102,8 @@ pub struct Exchange {
     now: Instant,
     mode: RemoteMode,
     peers: BTreeMap<ClientId, Peer>,
-    remotes: Table<SessionId, Remote>,
-    jobs: Table<JobId, Job>,
+    remotes: Table<Remote>,
+    jobs: Table<Job>,
     leases: BTreeMap<LeaseId, u32>,
     queue: Queue,
     /// Pending jobs that are not in the queue: nobody who has room wants them.
@@ -282,11 +282,11 @@ impl Exchange {
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let slots = |handle| self.remotes.get(handle).filter(|it| it.client.is_some());
+        let connected = self.remotes.records().filter(|it| it.client.is_some());
         Counters {
             pending: (self.queue.len() + self.parked.len() + self.backing_off) as u64,
             running: self.leases.len() as u64,
-            slots: self.remotes.handles().filter_map(slots).map(|it| u64::from(it.slots)).sum(),
+            slots: connected.map(|it| u64::from(it.slots)).sum(),
             ..self.counters
         }
     }
