@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::room::make_room;
+
 /// A min-heap of keys, each under a small number (a handle) that it can be
 /// removed by.
 ///
@@ -50,14 +52,15 @@ impl<K: Ord + Copy> IndexHeap<K> {
 
     /// Puts `key` under `handle`, in place of what was there.
     pub(crate) fn insert(&mut self, handle: u32, key: K) {
-        let needed = handle as usize + 1;
-        if self.place.len() < needed {
-            self.place.resize(needed, ABSENT);
+        while self.place.len() <= handle as usize {
+            make_room(&mut self.place);
+            self.place.push(ABSENT);
         }
         let entry = (key, handle);
         match self.index(handle) {
             Some(index) => self.settle(index, entry),
             None => {
+                make_room(&mut self.heap);
                 self.heap.push(entry);
                 self.sift_up(self.heap.len() - 1, entry);
             }
@@ -111,25 +114,33 @@ impl<K: Ord + Copy> IndexHeap<K> {
 
     /// Moves the hole at `index` down to where the entry belongs.
     fn sift_down(&mut self, mut index: usize, entry: (K, u32)) {
-        loop {
-            let first = index * CHILDREN + 1;
-            let end = (first + CHILDREN).min(self.heap.len());
-            let Some(children) = self.heap.get(first..end).filter(|some| !some.is_empty()) else {
-                break;
-            };
-            let (mut least, mut child) = (children[0], 0);
-            for (place, other) in children.iter().enumerate().skip(1) {
-                let less = other.0 < least.0;
-                child = if less { place } else { child };
-                least = if less { *other } else { least };
-            }
-            if entry.0 <= least.0 {
+        while let Some(child) = self.least_child(index) {
+            let below = self.heap[child];
+            if entry.0 <= below.0 {
                 break;
             }
-            self.put(index, least);
-            index = first + child;
+            self.put(index, below);
+            index = child;
         }
         self.put(index, entry);
+    }
+
+    /// The child with the smallest key; `None`: there are none.
+    #[inline]
+    fn least_child(&self, index: usize) -> Option<usize> {
+        let first = index * CHILDREN + 1;
+        let children = self.heap.get(first..)?;
+        if let Some([a, b, c, d]) = children.first_chunk() {
+            // In pairs, and chosen by arithmetic: which child is the least is
+            // as good as random, and a branch would be guessed wrong.
+            let (left, right) = (usize::from(b.0 < a.0), 2 + usize::from(d.0 < c.0));
+            let least = if children[right].0 < children[left].0 { right } else { left };
+            return Some(first + least);
+        }
+        let less = |least: usize, other: usize| {
+            if children[other].0 < children[least].0 { other } else { least }
+        };
+        (!children.is_empty()).then(|| first + (1..children.len()).fold(0, less))
     }
 
     fn put(&mut self, index: usize, entry: (K, u32)) {

@@ -110,17 +110,17 @@ impl Index {
         self.cells[at] = handle;
     }
 
-    const fn home(&self, id: u64) -> usize {
+    fn home(&self, id: u64) -> usize {
         let bits = self.cells.len().trailing_zeros();
         (id.wrapping_mul(GOLDEN) >> (64 - bits)) as usize
     }
 
-    const fn after(&self, at: usize) -> usize {
+    fn after(&self, at: usize) -> usize {
         (at + 1) & (self.cells.len() - 1)
     }
 
     /// How far it is from one cell to another, going forward.
-    const fn distance(&self, from: usize, to: usize) -> usize {
+    fn distance(&self, from: usize, to: usize) -> usize {
         to.wrapping_sub(from) & (self.cells.len() - 1)
     }
 }

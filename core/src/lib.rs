@@ -81,6 +81,7 @@ mod policy;
 mod priority;
 mod process_task;
 mod queue;
+mod room;
 mod runner;
 mod spawner;
 mod table;

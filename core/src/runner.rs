@@ -179,12 +179,12 @@ impl PriorityRunner {
 
     /// Asks a run to end. Returns whether that is news; see [`ProcessTask::stop`].
     pub fn stop(&mut self, now: Instant, run: RunId, cause: StopCause) -> bool {
-        self.act(run, |task| task.stop(now, cause))
+        self.act(run, |task| task.stop(now, cause)).is_some_and(|(_, news)| news)
     }
 
     /// Ends the grace period of a stop at once. Returns whether that is news.
     pub fn kill(&mut self, now: Instant, run: RunId) -> bool {
-        self.act(run, |task| task.kill(now))
+        self.act(run, |task| task.kill(now)).is_some_and(|(_, news)| news)
     }
 
     /// Replaces the cause of a stop that is under way.
@@ -194,8 +194,7 @@ impl PriorityRunner {
 
     /// There is a process now. Returns its run; `None` if it is unknown.
     pub fn handle_started(&mut self, now: Instant, run: RunId) -> Option<RunInfo> {
-        self.act(run, |task| task.handle_started(now));
-        self.occupant(run).map(|occupant| occupant.info)
+        self.act(run, |task| task.handle_started(now)).map(|(info, ())| info)
     }
 
     /// There will be no process; the slot is free. `None`: an unknown run.
@@ -254,24 +253,27 @@ impl PriorityRunner {
     }
 
     /// Changes the task of a run, and brings what is derived from it up to
-    /// date: the victims, the count of those stopping, the orders.
-    fn act<T: Default>(&mut self, run: RunId, change: impl FnOnce(&mut ProcessTask) -> T) -> T {
-        let Some(occupant) = self.occupant_mut(run) else {
-            return T::default();
-        };
+    /// date: the victims, the count of those stopping, the orders. `None`: an
+    /// unknown run.
+    fn act<T>(
+        &mut self,
+        run: RunId,
+        change: impl FnOnce(&mut ProcessTask) -> T,
+    ) -> Option<(RunInfo, T)> {
+        let occupant = self.occupant_mut(run)?;
         let task = &mut occupant.task;
         let before = (task.stop_cause().is_some(), task.stop_is_wanted());
         let result = change(task);
         let after = (task.stop_cause().is_some(), task.stop_is_wanted());
-        let slot = occupant.info.slot.number();
+        let info = occupant.info;
         if after.0 && !before.0 {
             self.stopping += 1;
-            self.victims.remove(slot);
+            self.victims.remove(info.slot.number());
         }
         if after.1 && !before.1 {
             self.orders.push_back(Order::Stop(run));
         }
-        result
+        Some((info, result))
     }
 
     fn take_stop(&mut self, run: RunId) -> Option<RunOrder> {

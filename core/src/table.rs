@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::index::Index;
+use crate::room::make_room;
 
 /// Records under small numbers (handles) that are used again, and found by id.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ impl<R: Record> Table<R> {
     #[inline]
     pub(crate) fn insert(&mut self, record: R) -> u32 {
         let handle = self.free.pop().unwrap_or_else(|| {
+            make_room(&mut self.records);
             self.records.push(None);
             u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
         });

@@ -2,7 +2,7 @@
 
 use super::record::{Phase, Record};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
-use crate::event::{Event, EventKind, JobTally};
+use crate::event::{EventKind, JobTally};
 use crate::id::{JobId, RunId};
 use crate::job::{JobSpec, StopCause};
 use crate::queue::{PriorityKey, level};
@@ -24,14 +24,16 @@ impl<C> SchedulerBin<C> {
         if self.without_slot() >= self.policy.max_pending.saturating_add(self.slots()) {
             return Err(refuse(job, Refusal::Full));
         }
-        let told_before = self.events.len();
         let id = JobId::new(self.index, self.last_job + 1);
         let priority = job.priority;
+        let told_before = self.events.len();
+        self.tell(EventKind::Accepted { job: id, priority });
         let handle = self.add(now, id, job);
         self.settle(now);
         if self.is_one_too_many(handle) {
             // It has neither a slot nor a reservation: without it, everything
             // is as if it had never been there.
+            self.events.remove(told_before);
             self.queue.remove(handle);
             self.timers.remove(handle);
             if let Some(record) = self.jobs.remove(handle) {
@@ -40,8 +42,6 @@ impl<C> SchedulerBin<C> {
         }
         self.last_job += 1;
         self.stats.accepted += 1;
-        let kind = EventKind::Accepted { job: id, priority };
-        self.events.insert(told_before, Event { at: now, kind });
         Ok(id)
     }
 

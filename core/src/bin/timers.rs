@@ -88,9 +88,11 @@ impl<C> SchedulerBin<C> {
             Phase::Pending { .. } => (record.expires_at(), deadline),
             Phase::BackingOff { until, .. } => (Some(until), deadline),
             Phase::Active(run) => {
-                let view = self.runner.run(run);
-                let matters = view.is_some_and(|view| self.deadline_matters(&view));
-                (self.runner.due(run), deadline.filter(|_| matters))
+                let matters = |_: &Instant| {
+                    let view = self.runner.run(run);
+                    view.is_some_and(|view| self.deadline_matters(&view))
+                };
+                (self.runner.due(run), deadline.filter(matters))
             }
         };
         match other.into_iter().chain(deadline).min() {

@@ -115,10 +115,10 @@ pub struct Exchange {
     /// By job: the next time at which something is due about it.
     timers: IndexHeap<(Instant, JobId)>,
     backing_off: usize,
-    keys: BTreeMap<String, JobId>,
+    keys: BTreeMap<Arc<str>, JobId>,
     /// When each key ends, and of which job it is: a key may be used again
     /// before that, when its first job could not be saved.
-    key_ends: VecDeque<(Instant, JobId, String)>,
+    key_ends: VecDeque<(Instant, JobId, Arc<str>)>,
     ids: StoredIds,
     /// What was given out to be put on disk, and under which number.
     ids_stored: StoredIds,
@@ -478,7 +478,7 @@ impl Exchange {
         self.story.seq += 1;
         self.reserve_ids();
         let job = self.jobs.get(handle)?;
-        let owner = job.owner;
+        let owner = job.owner();
         let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
         let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
         let Reply::Job(change) = reply else { return None };
