@@ -18,7 +18,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 pub use self::store::{Persist, PersistOp, RestoreError};
 
@@ -508,8 +508,7 @@ impl Exchange {
             return;
         };
         let kept = JobChange { output: None, ..change };
-        let text = serde_json::to_string(&kept).ok();
-        if let Some(kept) = text.and_then(|text| RawValue::from_string(text).ok()) {
+        if let Ok(kept) = to_raw_value(&kept) {
             self.keep_outcome(&job, kept);
         }
         self.publish(&entry);
