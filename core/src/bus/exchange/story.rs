@@ -133,8 +133,8 @@ pub(super) fn rfc3339(at: Instant) -> String {
     text
 }
 
-/// The last so many digits of a number. Every event has a time: this takes a
-/// tenth of what `format!` does.
+/// The last so many digits of a number. Every event has a time, so that the
+/// detour through `format!` showed in the profile of the bus.
 fn push_digits(text: &mut String, number: u64, digits: u32) {
     for place in (0..digits).rev() {
         let digit = number / 10_u64.pow(place) % 10;
