@@ -371,7 +371,7 @@ impl<C> SchedulerBin<C> {
         self.view(self.jobs.handle(job)?)
     }
 
-    /// The jobs that have no outcome yet, in order of submission.
+    /// The jobs that have no outcome yet, in order of submission. O(n log n).
     pub fn jobs(&self) -> impl Iterator<Item = JobView<'_, C>> {
         self.jobs.handles().filter_map(|handle| self.view(handle))
     }
