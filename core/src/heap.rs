@@ -2,13 +2,19 @@
 
 use alloc::vec::Vec;
 
-/// A binary min-heap of keys, each under a small number (a handle) that it can
-/// be removed by.
+use crate::room::make_room;
+
+/// A min-heap of keys, each under a small number (a handle) that it can be
+/// removed by.
 ///
 /// Every operation is O(log n), and none allocates once the heap and the
 /// largest handle have been as large before. That is why it is here:
 /// `alloc`'s `BinaryHeap` cannot remove from the middle, and its `BTreeMap`
 /// allocates as it goes.
+///
+/// Every entry has four children, not two: the tree is half as high, and so
+/// half as many entries move, each of which costs a write to its place
+/// somewhere else in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexHeap<K> {
     heap: Vec<(K, u32)>,
@@ -17,8 +23,9 @@ pub(crate) struct IndexHeap<K> {
 }
 
 const ABSENT: u32 = u32::MAX;
+const CHILDREN: usize = 4;
 
-impl<K: Ord> IndexHeap<K> {
+impl<K: Ord + Copy> IndexHeap<K> {
     pub(crate) const fn new() -> Self {
         Self { heap: Vec::new(), place: Vec::new() }
     }
@@ -27,11 +34,13 @@ impl<K: Ord> IndexHeap<K> {
         self.heap.len()
     }
 
+    #[inline]
     pub(crate) fn contains(&self, handle: u32) -> bool {
         self.index(handle).is_some()
     }
 
     /// The smallest key and its handle.
+    #[inline]
     pub(crate) fn peek(&self) -> Option<(&K, u32)> {
         self.heap.first().map(|(key, handle)| (key, *handle))
     }
@@ -43,24 +52,31 @@ impl<K: Ord> IndexHeap<K> {
 
     /// Puts `key` under `handle`, in place of what was there.
     pub(crate) fn insert(&mut self, handle: u32, key: K) {
-        self.remove(handle);
-        let needed = handle as usize + 1;
-        if self.place.len() < needed {
-            self.place.resize(needed, ABSENT);
+        while self.place.len() <= handle as usize {
+            make_room(&mut self.place);
+            self.place.push(ABSENT);
         }
-        self.heap.push((key, handle));
-        self.sift_up(self.heap.len() - 1);
+        let entry = (key, handle);
+        match self.index(handle) {
+            Some(index) => self.settle(index, entry),
+            None => {
+                make_room(&mut self.heap);
+                self.heap.push(entry);
+                self.sift_up(self.heap.len() - 1, entry);
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, handle: u32) -> Option<K> {
         let index = self.index(handle)?;
-        let (key, _) = self.heap.swap_remove(index);
         self.place[handle as usize] = ABSENT;
-        if index < self.heap.len() {
-            let settled = self.sift_up(index);
-            self.sift_down(settled);
+        let last = self.heap.pop()?;
+        if index == self.heap.len() {
+            return Some(last.0);
         }
-        Some(key)
+        let removed = self.heap[index].0;
+        self.settle(index, last);
+        Some(removed)
     }
 
     /// Every entry, in no particular order.
@@ -73,48 +89,63 @@ impl<K: Ord> IndexHeap<K> {
         (place != ABSENT).then_some(place as usize)
     }
 
-    /// Moves the entry at `index` up to where it belongs; returns that place.
-    fn sift_up(&mut self, mut index: usize) -> usize {
+    /// Puts an entry where it belongs, above or below the hole at `index`.
+    fn settle(&mut self, index: usize, entry: (K, u32)) {
+        if index > 0 && entry.0 < self.heap[(index - 1) / CHILDREN].0 {
+            self.sift_up(index, entry);
+        } else {
+            self.sift_down(index, entry);
+        }
+    }
+
+    /// Moves the hole at `index` up to where the entry belongs.
+    fn sift_up(&mut self, mut index: usize, entry: (K, u32)) {
         while index > 0 {
-            let parent = (index - 1) / 2;
-            if self.heap[parent].0 <= self.heap[index].0 {
+            let parent = (index - 1) / CHILDREN;
+            let above = self.heap[parent];
+            if above.0 <= entry.0 {
                 break;
             }
-            self.swap(parent, index);
+            self.put(index, above);
             index = parent;
         }
-        self.settle(index);
-        index
+        self.put(index, entry);
     }
 
-    fn sift_down(&mut self, mut index: usize) {
-        loop {
-            let left = 2 * index + 1;
-            let right = left + 1;
-            let mut least = index;
-            for child in [left, right] {
-                if child < self.heap.len() && self.heap[child].0 < self.heap[least].0 {
-                    least = child;
-                }
-            }
-            if least == index {
+    /// Moves the hole at `index` down to where the entry belongs.
+    fn sift_down(&mut self, mut index: usize, entry: (K, u32)) {
+        while let Some(child) = self.least_child(index) {
+            let below = self.heap[child];
+            if entry.0 <= below.0 {
                 break;
             }
-            self.swap(least, index);
-            index = least;
+            self.put(index, below);
+            index = child;
         }
-        self.settle(index);
+        self.put(index, entry);
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.settle(a);
-        self.settle(b);
+    /// The child with the smallest key; `None`: there are none.
+    #[inline]
+    fn least_child(&self, index: usize) -> Option<usize> {
+        let first = index * CHILDREN + 1;
+        let children = self.heap.get(first..)?;
+        if let Some([a, b, c, d]) = children.first_chunk() {
+            // In pairs, and chosen by arithmetic: which child is the least is
+            // as good as random, and a branch would be guessed wrong.
+            let (left, right) = (usize::from(b.0 < a.0), 2 + usize::from(d.0 < c.0));
+            let least = if children[right].0 < children[left].0 { right } else { left };
+            return Some(first + least);
+        }
+        let less = |least: usize, other: usize| {
+            if children[other].0 < children[least].0 { other } else { least }
+        };
+        (!children.is_empty()).then(|| first + (1..children.len()).fold(0, less))
     }
 
-    fn settle(&mut self, index: usize) {
-        let handle = self.heap[index].1;
-        self.place[handle as usize] = u32::try_from(index).unwrap_or(ABSENT);
+    fn put(&mut self, index: usize, entry: (K, u32)) {
+        self.heap[index] = entry;
+        self.place[entry.1 as usize] = u32::try_from(index).unwrap_or(ABSENT);
     }
 }
 

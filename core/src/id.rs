@@ -38,6 +38,12 @@ macro_rules! bin_id {
                 (id.count().to_string() == count).then_some(id)
             }
 
+            /// The whole id as one number.
+            #[inline]
+            pub(crate) const fn number(self) -> u64 {
+                self.0
+            }
+
             /// The place of this id among those of its bin, from 1.
             #[must_use]
             pub const fn count(self) -> u64 {
@@ -67,6 +73,13 @@ bin_id! {
     /// A job: what was submitted. Given in the order of submission and never
     /// used twice. Printed `j17`, or `j2.17` for the 17th job of bin 2.
     JobId, "j"
+}
+
+impl JobId {
+    #[inline]
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 bin_id! {

@@ -1,7 +1,7 @@
 //! The order of pending jobs, and who among them has a slot reserved.
 
 use alloc::vec::Vec;
-use core::cmp::Reverse;
+use core::cmp::{Ordering, Reverse};
 
 use crate::heap::IndexHeap;
 use crate::id::JobId;
@@ -28,11 +28,16 @@ pub(crate) struct Queue {
 /// A place in queue order. It never changes: with aging the urgency of every
 /// pending job grows at the same pace, so comparing `priority * interval +
 /// submitted` once is comparing them at any time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct QueueKey {
-    rank: i128,
-    job: JobId,
-}
+///
+/// One number in 16 bytes, so that comparing takes no branches: that rank, of
+/// 80 bits, and behind it the count of the job, of 48.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct QueueKey([u32; 4]);
+
+/// How many bits the count of a job has.
+const COUNT_BITS: u32 = 48;
+/// Half of the range of ranks: added, it makes them positive.
+const RANK_BIAS: i128 = 1 << 79;
 
 impl QueueKey {
     pub(crate) fn new(
@@ -43,19 +48,94 @@ impl QueueKey {
     ) -> Self {
         let priority = i128::from(priority.number());
         let rank = match interval_nanos(aging) {
-            Some(interval) => priority * interval + i128::from(submitted.as_nanos()),
+            Some(interval) => {
+                // 2^47 ns are 39 hours. With a longer interval the time is
+                // counted more coarsely, so that every rank has room.
+                let coarser = (128 - interval.leading_zeros()).saturating_sub(47);
+                let submitted = i128::from(submitted.as_nanos());
+                priority * (interval >> coarser) + (submitted >> coarser)
+            }
             None => priority,
         };
-        Self { rank, job }
+        let number = ((rank + RANK_BIAS) as u128) << COUNT_BITS | u128::from(job.count());
+        Self([96, 64, 32, 0].map(|shift| (number >> shift) as u32))
+    }
+
+    #[inline]
+    const fn number(self) -> u128 {
+        let Self([a, b, c, d]) = self;
+        (a as u128) << 96 | (b as u128) << 64 | (c as u128) << 32 | d as u128
+    }
+}
+
+impl Ord for QueueKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
     }
 }
 
 /// A place in priority order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+///
+/// In parts of 4 bytes, so that it and a handle fill 16.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PriorityKey {
-    pub(crate) priority: Priority,
-    pub(crate) job: JobId,
+    priority: i32,
+    job: [u32; 2],
 }
+
+impl PriorityKey {
+    pub(crate) const fn new(priority: Priority, job: JobId) -> Self {
+        let (priority, job) = (priority.number(), job.number());
+        Self { priority, job: [(job >> 32) as u32, job as u32] }
+    }
+
+    #[inline]
+    pub(crate) const fn priority(self) -> Priority {
+        Priority::new(self.priority)
+    }
+
+    #[inline]
+    pub(crate) const fn job(self) -> JobId {
+        JobId::from_number((self.job[0] as u64) << 32 | self.job[1] as u64)
+    }
+
+    /// Itself as one number, so that comparing takes no branches.
+    #[inline]
+    const fn number(self) -> i128 {
+        (self.priority as i128) << 64 | self.job().number() as i128
+    }
+}
+
+impl Ord for PriorityKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+macro_rules! partial_ord_by_number {
+    ($($key:ident),*) => {$(
+        impl PartialOrd for $key {
+            #[inline]
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+
+            #[inline]
+            fn lt(&self, other: &Self) -> bool {
+                self.number() < other.number()
+            }
+
+            #[inline]
+            fn le(&self, other: &Self) -> bool {
+                self.number() <= other.number()
+            }
+        }
+    )*};
+}
+
+partial_ord_by_number!(QueueKey, PriorityKey);
 
 /// The level of urgency of a job that has waited this long: its priority less
 /// one for every full interval.
@@ -111,9 +191,9 @@ impl Queue {
 
     pub(crate) fn remove(&mut self, handle: u32) {
         self.next.remove(handle);
-        self.unreserved.remove(handle);
-        self.reserved.remove(handle);
-        self.last_reserved.remove(handle);
+        if self.unreserved.remove(handle).is_none() && self.reserved.remove(handle).is_some() {
+            self.last_reserved.remove(handle);
+        }
     }
 
     /// The first in queue order.
@@ -177,7 +257,7 @@ mod tests {
         let priority = Priority::new(priority);
         let aging = aging.map(Duration::from_secs);
         let place = QueueKey::new(job, priority, Instant::from_secs(submitted), aging);
-        queue.insert(count, place, PriorityKey { priority, job });
+        queue.insert(count, place, PriorityKey::new(priority, job));
     }
 
     #[test]
@@ -197,7 +277,7 @@ mod tests {
         add(&mut queue, 2, 2, 31, Some(30));
         add(&mut queue, 3, 2, 29, Some(30));
         assert_eq!(queue.in_order(), [3, 1, 2]);
-        assert_eq!(queue.first_unreserved().map(|key| key.job.count()), Some(2));
+        assert_eq!(queue.first_unreserved().map(|key| key.job().count()), Some(2));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The slots: what runs in them, and who would be evicted.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::num::NonZeroUsize;
 
 use crate::heap::IndexHeap;
 use crate::id::{JobId, RunId, SlotId};
+use crate::index::Index;
 use crate::job::{Outcome, StopCause};
 use crate::process_task::{ProcessTask, TaskState};
 use crate::spawner::{Exit, RunInfo, Stop};
@@ -26,7 +27,7 @@ pub struct PriorityRunner {
     slots: Vec<Option<Occupant>>,
     free: IndexHeap<u32>,
     victims: IndexHeap<Reverse<(i64, RunId)>>,
-    by_run: BTreeMap<RunId, u32>,
+    by_run: Index,
     stopping: usize,
     orders: VecDeque<Order>,
 }
@@ -112,7 +113,7 @@ impl PriorityRunner {
             slots: (0..count).map(|_| None).collect(),
             free,
             victims: IndexHeap::new(),
-            by_run: BTreeMap::new(),
+            by_run: Index::new(),
             stopping: 0,
             orders: VecDeque::new(),
         }
@@ -132,7 +133,7 @@ impl PriorityRunner {
 
     /// How many runs have not been reaped yet.
     #[must_use]
-    pub fn running(&self) -> usize {
+    pub const fn running(&self) -> usize {
         self.by_run.len()
     }
 
@@ -167,7 +168,8 @@ impl PriorityRunner {
         let info = RunInfo { id, job, attempt, slot: SlotId::new(slot) };
         let task = ProcessTask::new(now, time_limit, grace);
         self.slots[slot as usize] = Some(Occupant { info, level, shielded, task });
-        self.by_run.insert(id, slot);
+        let slots = &self.slots;
+        self.by_run.insert(id.number(), slot, |slot| number_of(slots, slot));
         if !shielded {
             self.victims.insert(slot, Reverse((level, id)));
         }
@@ -177,12 +179,12 @@ impl PriorityRunner {
 
     /// Asks a run to end. Returns whether that is news; see [`ProcessTask::stop`].
     pub fn stop(&mut self, now: Instant, run: RunId, cause: StopCause) -> bool {
-        self.act(run, |task| task.stop(now, cause))
+        self.act(run, |task| task.stop(now, cause)).is_some_and(|(_, news)| news)
     }
 
     /// Ends the grace period of a stop at once. Returns whether that is news.
     pub fn kill(&mut self, now: Instant, run: RunId) -> bool {
-        self.act(run, |task| task.kill(now))
+        self.act(run, |task| task.kill(now)).is_some_and(|(_, news)| news)
     }
 
     /// Replaces the cause of a stop that is under way.
@@ -192,8 +194,7 @@ impl PriorityRunner {
 
     /// There is a process now. Returns its run; `None` if it is unknown.
     pub fn handle_started(&mut self, now: Instant, run: RunId) -> Option<RunInfo> {
-        self.act(run, |task| task.handle_started(now));
-        self.occupant(run).map(|occupant| occupant.info)
+        self.act(run, |task| task.handle_started(now)).map(|(info, ())| info)
     }
 
     /// There will be no process; the slot is free. `None`: an unknown run.
@@ -238,35 +239,41 @@ impl PriorityRunner {
         }
     }
 
+    fn slot_of(&self, run: RunId) -> Option<u32> {
+        self.by_run.find(run.number(), |slot| number_of(&self.slots, slot))
+    }
+
     fn occupant(&self, run: RunId) -> Option<&Occupant> {
-        let slot = *self.by_run.get(&run)?;
-        self.slots.get(slot as usize)?.as_ref()
+        self.slots.get(self.slot_of(run)? as usize)?.as_ref()
     }
 
     fn occupant_mut(&mut self, run: RunId) -> Option<&mut Occupant> {
-        let slot = *self.by_run.get(&run)?;
+        let slot = self.slot_of(run)?;
         self.slots.get_mut(slot as usize)?.as_mut()
     }
 
     /// Changes the task of a run, and brings what is derived from it up to
-    /// date: the victims, the count of those stopping, the orders.
-    fn act<T: Default>(&mut self, run: RunId, change: impl FnOnce(&mut ProcessTask) -> T) -> T {
-        let Some(occupant) = self.occupant_mut(run) else {
-            return T::default();
-        };
+    /// date: the victims, the count of those stopping, the orders. `None`: an
+    /// unknown run.
+    fn act<T>(
+        &mut self,
+        run: RunId,
+        change: impl FnOnce(&mut ProcessTask) -> T,
+    ) -> Option<(RunInfo, T)> {
+        let occupant = self.occupant_mut(run)?;
         let task = &mut occupant.task;
         let before = (task.stop_cause().is_some(), task.stop_is_wanted());
         let result = change(task);
         let after = (task.stop_cause().is_some(), task.stop_is_wanted());
-        let slot = occupant.info.slot.number();
+        let info = occupant.info;
         if after.0 && !before.0 {
             self.stopping += 1;
-            self.victims.remove(slot);
+            self.victims.remove(info.slot.number());
         }
         if after.1 && !before.1 {
             self.orders.push_back(Order::Stop(run));
         }
-        result
+        Some((info, result))
     }
 
     fn take_stop(&mut self, run: RunId) -> Option<RunOrder> {
@@ -275,8 +282,10 @@ impl PriorityRunner {
     }
 
     fn vacate(&mut self, run: RunId) -> Option<Occupant> {
-        let slot = self.by_run.remove(&run)?;
+        let slot = self.slot_of(run)?;
         let occupant = self.slots.get_mut(slot as usize)?.take()?;
+        let slots = &self.slots;
+        self.by_run.remove(run.number(), slot, |slot| number_of(slots, slot));
         self.victims.remove(slot);
         self.free.insert(slot, slot);
         if occupant.task.stop_cause().is_some() {
@@ -284,6 +293,12 @@ impl PriorityRunner {
         }
         Some(occupant)
     }
+}
+
+/// The run in a slot, as a number; one that no run has if there is none.
+fn number_of(slots: &[Option<Occupant>], slot: u32) -> u64 {
+    let occupant = slots.get(slot as usize).and_then(Option::as_ref);
+    occupant.map_or(u64::MAX, |occupant| occupant.info.id.number())
 }
 
 impl Occupant {

@@ -1,54 +1,92 @@
 //! Records by id, under small numbers that other structures can use.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use crate::index::Index;
+use crate::room::make_room;
 
 /// Records under small numbers (handles) that are used again, and found by id.
 #[derive(Clone, Debug)]
-pub(crate) struct Table<K, R> {
-    records: Vec<Option<(K, R)>>,
+pub(crate) struct Table<R> {
+    records: Vec<Option<R>>,
     free: Vec<u32>,
-    handles: BTreeMap<K, u32>,
+    by_id: Index,
 }
 
-impl<K: Ord + Copy, R> Table<K, R> {
+/// What a [`Table`] keeps: it knows its id, which never changes.
+pub(crate) trait Record {
+    type Id: Copy + Ord;
+
+    fn id(&self) -> Self::Id;
+
+    /// The id as a number of its own.
+    fn number(id: Self::Id) -> u64;
+}
+
+impl<R: Record> Table<R> {
     pub(crate) const fn new() -> Self {
-        Self { records: Vec::new(), free: Vec::new(), handles: BTreeMap::new() }
+        Self { records: Vec::new(), free: Vec::new(), by_id: Index::new() }
     }
 
-    pub(crate) fn insert(&mut self, id: K, record: R) -> u32 {
+    /// Adds a record, whose id is not there yet.
+    #[inline]
+    pub(crate) fn insert(&mut self, record: R) -> u32 {
         let handle = self.free.pop().unwrap_or_else(|| {
+            make_room(&mut self.records);
             self.records.push(None);
             u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
         });
-        self.handles.insert(id, handle);
+        let id = R::number(record.id());
         if let Some(place) = self.records.get_mut(handle as usize) {
-            *place = Some((id, record));
+            *place = Some(record);
         }
+        let records = &self.records;
+        self.by_id.insert(id, handle, |other| number_of(records, other));
         handle
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, handle: u32) -> Option<R> {
-        let (id, record) = self.records.get_mut(handle as usize)?.take()?;
-        self.handles.remove(&id);
+        let record = self.records.get_mut(handle as usize)?.take()?;
+        let records = &self.records;
+        let id = R::number(record.id());
+        self.by_id.remove(id, handle, |other| number_of(records, other));
         self.free.push(handle);
         Some(record)
     }
 
-    pub(crate) fn handle(&self, id: K) -> Option<u32> {
-        self.handles.get(&id).copied()
+    #[inline]
+    pub(crate) fn handle(&self, id: R::Id) -> Option<u32> {
+        self.by_id.find(R::number(id), |handle| number_of(&self.records, handle))
     }
 
+    #[inline]
     pub(crate) fn get(&self, handle: u32) -> Option<&R> {
-        self.records.get(handle as usize)?.as_ref().map(|(_, record)| record)
+        self.records.get(handle as usize)?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, handle: u32) -> Option<&mut R> {
-        self.records.get_mut(handle as usize)?.as_mut().map(|(_, record)| record)
+        self.records.get_mut(handle as usize)?.as_mut()
     }
 
-    /// In order of their ids.
-    pub(crate) fn handles(&self) -> impl Iterator<Item = u32> {
-        self.handles.values().copied()
+    /// Every record, in no particular order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &R> {
+        self.records.iter().flatten()
     }
+
+    /// All handles in order of their ids. O(n log n): for people, and for what
+    /// concerns every record, not for decisions.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = u32> + use<R> {
+        let mut all: Vec<u32> = self.by_id.iter().collect();
+        all.sort_unstable_by_key(|handle| number_of(&self.records, *handle));
+        all.into_iter()
+    }
+}
+
+/// The id of a record as a number. A number that no id has stands for one that
+/// is not there.
+fn number_of<R: Record>(records: &[Option<R>], handle: u32) -> u64 {
+    let record = records.get(handle as usize).and_then(Option::as_ref);
+    record.map_or(u64::MAX, |record| R::number(record.id()))
 }

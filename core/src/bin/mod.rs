@@ -1,9 +1,12 @@
 //! The pending queue in front of one runner.
 
-mod decide;
 mod record;
+mod report;
+mod start;
+mod stop;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod view;
 
 use alloc::collections::VecDeque;
@@ -99,7 +102,7 @@ pub struct SchedulerBin<C> {
     drained: bool,
     runner: PriorityRunner,
     queue: Queue,
-    jobs: Table<JobId, Record<C>>,
+    jobs: Table<Record<C>>,
     backing_off: usize,
     /// By job: the next time at which something is due about it.
     timers: IndexHeap<(Instant, JobId)>,
@@ -368,7 +371,7 @@ impl<C> SchedulerBin<C> {
         self.view(self.jobs.handle(job)?)
     }
 
-    /// The jobs that have no outcome yet, in order of submission.
+    /// The jobs that have no outcome yet, in order of submission. O(n log n).
     pub fn jobs(&self) -> impl Iterator<Item = JobView<'_, C>> {
         self.jobs.handles().filter_map(|handle| self.view(handle))
     }

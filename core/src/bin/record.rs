@@ -5,6 +5,7 @@ use crate::id::{JobId, RunId};
 use crate::job::JobSpec;
 use crate::policy::{OnEvict, Policy};
 use crate::queue::{PriorityKey, QueueKey};
+use crate::table;
 use crate::time::Instant;
 
 /// What a bin knows about a job.
@@ -31,6 +32,18 @@ pub(super) enum Phase {
     BackingOff { since: Instant, until: Instant },
     /// In a slot.
     Active(RunId),
+}
+
+impl<C> table::Record for Record<C> {
+    type Id = JobId;
+
+    fn id(&self) -> JobId {
+        self.id
+    }
+
+    fn number(id: JobId) -> u64 {
+        id.number()
+    }
 }
 
 impl<C> Record<C> {
@@ -63,7 +76,7 @@ impl<C> Record<C> {
     pub(super) fn place(&self, policy: &Policy) -> (QueueKey, PriorityKey) {
         let (job, priority) = (self.id, self.spec.priority);
         let place = QueueKey::new(job, priority, self.submitted, policy.aging);
-        (place, PriorityKey { priority, job })
+        (place, PriorityKey::new(priority, job))
     }
 
     /// Books the time without a slot that ends now.

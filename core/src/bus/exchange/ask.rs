@@ -4,12 +4,13 @@ use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::job::{Ending, Job, Phase};
+use super::job::{Ending, Job, Phase, Unsaved};
 use super::remote::{Remote, RemoteMode};
 use super::store::{StoredIds, StoredJob, StoredPhase};
 use super::story::Details;
@@ -87,7 +88,7 @@ impl Exchange {
         let handle = self.remotes.handle(session).unwrap_or_else(|| {
             let name =
                 as_what.name.as_deref().map_or_else(|| session.to_string(), ToOwned::to_owned);
-            self.remotes.insert(session, Remote::new(session, name, as_what.slots, self.now))
+            self.remotes.insert(Remote::new(session, name, as_what.slots, self.now))
         });
         if let Some(it) = self.remotes.get_mut(handle) {
             it.slots = as_what.slots;
@@ -155,7 +156,7 @@ impl Exchange {
         job: &Submission<'_>,
     ) {
         let now = self.begin(now);
-        let known = job.opts.key.as_ref().and_then(|key| self.keys.get(key).copied());
+        let known = job.opts.key.as_deref().and_then(|key| self.keys.get(key).copied());
         if let Some(known) = known {
             self.accept_again(client, re, known);
         } else if let Some((code, message)) = self.refuses(job) {
@@ -189,13 +190,28 @@ impl Exchange {
         let handle = self.jobs.handle(job);
         let known = handle.and_then(|handle| self.jobs.get_mut(handle));
         match known.map(|job| &mut job.phase) {
-            Some(Phase::Unsaved { waiting }) => waiting.push((client, re)),
-            _ => self.accepted(client, re.as_deref(), job, true),
+            Some(Phase::Unsaved(unsaved)) => unsaved.waiting.push((client, re)),
+            _ => {
+                handle.into_iter().for_each(|handle| self.hand_on(handle, client));
+                self.accepted(client, re.as_deref(), job, true);
+            }
+        }
+    }
+
+    /// Who submits a job again, under its key, has it from now on if its owner
+    /// is not there: a producer that was killed hears of its jobs again.
+    fn hand_on(&mut self, handle: u32, to: ClientId) {
+        let Some(heir) = self.peers.get(&to).map(|peer| peer.session) else { return };
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        let owner = job.owner();
+        if self.peers.values().all(|peer| Some(peer.session) != owner) {
+            job.set_owner(heir);
+            self.save(handle);
         }
     }
 
     fn is_accepted(&self, handle: u32) -> bool {
-        self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved { .. }))
+        self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved(_)))
     }
 
     fn refuses(&self, job: &Submission<'_>) -> Option<(ErrorCode, Cow<'static, str>)> {
@@ -233,23 +249,13 @@ impl Exchange {
         self.ids.job += 1;
         let id = JobId::new(BinIndex::default(), self.ids.job);
         if let Some(key) = &job.opts.key {
+            let key: Arc<str> = key.as_str().into();
             self.keys.insert(key.clone(), id);
-            self.key_ends.push_back((now + self.config.key_window, id, key.clone()));
+            self.key_ends.push_back((now + self.config.key_window, id, key));
         }
-        let job = Job {
-            id,
-            payload,
-            priority: job.priority,
-            opts: job.opts.clone(),
-            owner: self.peers.get(&client).map(|peer| peer.session),
-            submitted: now,
-            phase: Phase::Unsaved { waiting: vec![(client, re)] },
-            attempt: 1,
-            starts: 0,
-            evictions: 0,
-            lost: 0,
-            declined: Vec::new(),
-        };
+        let owner = self.peers.get(&client).map(|peer| peer.session);
+        let mut job = Job::new(id, payload, job.priority, job.opts.clone(), owner, now);
+        job.phase = Phase::Unsaved(Box::new(Unsaved { waiting: vec![(client, re)] }));
         let handle = self.add_job(job);
         self.reserve_ids();
         self.save(handle);
@@ -263,13 +269,13 @@ impl Exchange {
     pub(super) fn saved(&mut self, handle: u32) {
         let Some(job) = self.jobs.get_mut(handle) else { return };
         let id = job.id;
-        let Phase::Unsaved { waiting } = core::mem::replace(&mut job.phase, Phase::Pending) else {
+        let Phase::Unsaved(unsaved) = core::mem::replace(&mut job.phase, Phase::Pending) else {
             return;
         };
         self.counters.accepted += 1;
         self.enqueue(handle);
         self.tell(handle, WireState::Pending, Details::default());
-        for (place, (client, re)) in waiting.into_iter().enumerate() {
+        for (place, (client, re)) in unsaved.waiting.into_iter().enumerate() {
             self.accepted(client, re.as_deref(), id, place > 0);
         }
     }
@@ -277,14 +283,14 @@ impl Exchange {
     /// A job could not be put on disk: it was never accepted.
     pub(super) fn not_saved(&mut self, handle: u32, why: &str) {
         let Some(job) = self.forget(handle) else { return };
-        if let Some(key) = &job.opts.key {
+        if let Some(key) = &job.opts().key {
             self.end_key(job.id, key);
         }
         self.persist(PersistOp::Forget(job.id));
         self.counters.refused += 1;
-        let Phase::Unsaved { waiting } = job.phase else { return };
+        let Phase::Unsaved(unsaved) = job.phase else { return };
         let message = format!("the bus cannot write to its disk: {why}; try again later");
-        for (client, re) in waiting {
+        for (client, re) in unsaved.waiting {
             self.answer_refusal(client, re.as_deref(), ErrorCode::Storage, &message);
         }
     }
@@ -314,7 +320,7 @@ impl Exchange {
             Some(Phase::Pending | Phase::BackingOff { .. }) => {
                 self.conclude(handle, WireState::Cancelled, Details::default());
             }
-            Some(Phase::Unsaved { .. }) | None => {}
+            Some(Phase::Unsaved(_)) | None => {}
         }
     }
 }
@@ -488,7 +494,7 @@ impl Exchange {
             RemoteMode::Accepting if !connected.iter().any(accepts) => {
                 "every scheduler is paused or draining"
             }
-            RemoteMode::Accepting if !job.declined.is_empty() => {
+            RemoteMode::Accepting if !job.declined().is_empty() => {
                 "no scheduler with room accepts it"
             }
             RemoteMode::Accepting => "no slot is free, and it outranks no run that may be evicted",
@@ -572,24 +578,16 @@ impl Exchange {
         if let Some(key) = &stored.opts.key {
             let end = submitted + self.config.key_window;
             if end > now {
+                let key: Arc<str> = key.as_str().into();
                 self.keys.insert(key.clone(), id);
-                self.key_ends.push_back((end, id, key.clone()));
+                self.key_ends.push_back((end, id, key));
             }
         }
-        let job = Job {
-            id,
-            payload: stored.payload.into_owned(),
-            priority: Priority::new(stored.priority),
-            opts: stored.opts,
-            owner: stored.owner.map(SessionId::new),
-            submitted,
-            phase: Phase::Pending,
-            attempt: stored.attempt,
-            starts: stored.starts,
-            evictions: stored.evictions,
-            lost: stored.lost,
-            declined: Vec::new(),
-        };
+        let (payload, priority) = (stored.payload.into_owned(), Priority::new(stored.priority));
+        let owner = stored.owner.map(SessionId::new);
+        let mut job = Job::new(id, payload, priority, stored.opts, owner, submitted);
+        job.attempt = stored.attempt;
+        (job.starts, job.evictions, job.lost) = (stored.starts, stored.evictions, stored.lost);
         match stored.phase {
             StoredPhase::Ended { change, at } => ended.push((at, id, change)),
             StoredPhase::Pending => {
@@ -609,9 +607,10 @@ impl Exchange {
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
-                let remote = self.remotes.handle(session).unwrap_or_else(|| {
-                    self.remotes.insert(session, Remote::new(session, name, slots, now))
-                });
+                let remote = self
+                    .remotes
+                    .handle(session)
+                    .unwrap_or_else(|| self.remotes.insert(Remote::new(session, name, slots, now)));
                 let lease = super::job::Lease {
                     id: LeaseId::new(lease),
                     remote,
@@ -631,7 +630,7 @@ impl Exchange {
         let spared = lease.ending.is_some();
         self.leases.insert(id, handle);
         let Some(job) = self.jobs.get_mut(handle) else { return };
-        job.phase = Phase::Leased(lease);
+        job.phase = Phase::Leased(Box::new(lease));
         let spared = spared || job.is_shielded(&self.config);
         if let Some(it) = self.remotes.get_mut(remote) {
             it.leases.insert(id, handle);

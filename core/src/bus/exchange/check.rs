@@ -57,7 +57,7 @@ impl Exchange {
     #[doc(hidden)]
     #[must_use]
     pub fn fate(&self, job: JobId) -> Option<Option<&str>> {
-        let unsaved = |job: &Job| matches!(job.phase, Phase::Unsaved { .. });
+        let unsaved = |job: &Job| matches!(job.phase, Phase::Unsaved(_));
         let lives = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle));
         let ended = || self.ended.iter().find(|(id, _)| *id == job).map(|(_, told)| told.get());
         lives.filter(|job| !unsaved(job)).map(|_| None).or_else(|| ended().map(Some))
@@ -70,11 +70,11 @@ impl Exchange {
         let parked = self.parked.contains(&handle);
         ensure((queued || parked) == waits, || format!("{id}: {:?}, queued {queued}", job.phase))?;
         ensure(!(queued && parked), || format!("{id} is queued and parked"))?;
-        ensure(!parked || !job.declined.is_empty(), || format!("{id} is parked for nothing"))?;
+        ensure(!parked || !job.declined().is_empty(), || format!("{id} is parked for nothing"))?;
         let timer = self.timers.iter().find(|(_, at)| *at == handle).map(|((due, _), _)| *due);
         ensure(timer == job.due(), || format!("{id} is due at {:?}, not {timer:?}", job.due()))?;
         let unsaved = self.unsaved.iter().any(|(_, at)| *at == handle);
-        let is_unsaved = matches!(job.phase, Phase::Unsaved { .. });
+        let is_unsaved = matches!(job.phase, Phase::Unsaved(_));
         ensure(unsaved == is_unsaved, || format!("{id} is unsaved: {unsaved}"))?;
         let overdue = job.due().is_some_and(|due| due <= self.now);
         ensure(!overdue, || format!("{id} was due at {:?}", job.due()))
@@ -127,7 +127,7 @@ impl Exchange {
         }
         for handle in self.queue.in_order().into_iter().chain(self.parked.iter().copied()) {
             let Some(job) = self.jobs.get(handle) else { continue };
-            let wants = |it: &&Remote| !job.declined.contains(&it.session);
+            let wants = |it: &&Remote| !job.declined().contains(&it.session);
             let remotes = || self.remotes.handles().filter_map(|at| self.remotes.get(at));
             let room = remotes().filter(wants).find(|it| it.room() > 0);
             ensure(room.is_none(), || format!("{} waits, {room:?} has room", job.id))?;

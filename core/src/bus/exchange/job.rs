@@ -11,16 +11,20 @@ use crate::id::{ClientId, JobId, LeaseId, SessionId};
 use crate::policy::OnEvict;
 use crate::priority::Priority;
 use crate::queue::{PriorityKey, QueueKey};
+use crate::table::Record;
 use crate::time::{Duration, Instant};
 
-/// What the exchange knows about a job that has no outcome yet.
+/// What the exchange knows about a job that has no outcome yet. It is kept small:
+/// there may be a million of them.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) payload: Box<RawValue>,
     pub(super) priority: Priority,
-    pub(super) opts: SubmitOptions,
-    pub(super) owner: Option<SessionId>,
+    /// What most jobs do not have; `None`: it is as usual.
+    rare: Option<Box<Rare>>,
+    /// The session that submitted it, counted from 1; 0: a client of version 0.
+    owner: u64,
     pub(super) submitted: Instant,
     pub(super) phase: Phase,
     /// The attempt that runs or comes next, from 1.
@@ -29,25 +33,48 @@ pub(super) struct Job {
     pub(super) starts: u32,
     pub(super) evictions: u32,
     pub(super) lost: u32,
-    /// The schedulers that do not want it.
-    pub(super) declined: Vec<SessionId>,
 }
+
+/// What most jobs do not have. A bus may have a million of jobs that wait, so
+/// that it is kept apart.
+#[derive(Debug, Default)]
+struct Rare {
+    opts: SubmitOptions,
+    /// The schedulers that do not want it.
+    declined: Vec<SessionId>,
+}
+
+static AS_USUAL: Rare = Rare {
+    opts: SubmitOptions {
+        key: None,
+        on_evict: None,
+        max_attempts: None,
+        max_lost: None,
+        timeout_ms: None,
+        expires_ms: None,
+        deadline_ms: None,
+    },
+    declined: Vec::new(),
+};
 
 /// Where a job is.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Not on disk yet, and so not accepted.
-    Unsaved {
-        /// Who waits for the answer, and to which request: who submitted it,
-        /// and then who did so again under the same key.
-        waiting: Vec<(ClientId, Option<Box<RawValue>>)>,
-    },
+    Unsaved(Box<Unsaved>),
     /// Waiting for a slot: in the queue, or parked because nobody wants it.
     Pending,
     /// Waiting for its next attempt.
     BackingOff { until: Instant },
     /// With a scheduler.
-    Leased(Lease),
+    Leased(Box<Lease>),
+}
+
+/// Who waits for the answer to a submission, and to which request: who submitted
+/// the job, and then who did so again under the same key.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    pub(super) waiting: Vec<(ClientId, Option<Box<RawValue>>)>,
 }
 
 /// What a scheduler holds while it has a job.
@@ -76,11 +103,71 @@ pub(super) enum Ending {
     Deadline,
 }
 
+impl Record for Job {
+    type Id = JobId;
+
+    fn id(&self) -> JobId {
+        self.id
+    }
+
+    fn number(id: JobId) -> u64 {
+        id.number()
+    }
+}
+
 impl Job {
+    /// A job that was just submitted, or comes back from disk.
+    pub(super) fn new(
+        id: JobId,
+        payload: Box<RawValue>,
+        priority: Priority,
+        opts: SubmitOptions,
+        owner: Option<SessionId>,
+        submitted: Instant,
+    ) -> Self {
+        let rare = Rare { opts, ..Rare::default() };
+        Self {
+            id,
+            payload,
+            priority,
+            rare: (rare.opts != AS_USUAL.opts).then(|| Box::new(rare)),
+            owner: owner.map_or(0, SessionId::number),
+            submitted,
+            phase: Phase::Pending,
+            attempt: 1,
+            starts: 0,
+            evictions: 0,
+            lost: 0,
+        }
+    }
+
+    /// Its terms.
+    pub(super) fn opts(&self) -> &SubmitOptions {
+        &self.rare.as_deref().unwrap_or(&AS_USUAL).opts
+    }
+
+    /// The schedulers that do not want it.
+    pub(super) fn declined(&self) -> &[SessionId] {
+        &self.rare.as_deref().unwrap_or(&AS_USUAL).declined
+    }
+
+    pub(super) fn decline(&mut self, by: SessionId) {
+        self.rare.get_or_insert_default().declined.push(by);
+    }
+
+    /// The session that submitted it; `None`: a client of version 0.
+    pub(super) fn owner(&self) -> Option<SessionId> {
+        (self.owner > 0).then_some(SessionId::new(self.owner))
+    }
+
+    pub(super) const fn set_owner(&mut self, owner: SessionId) {
+        self.owner = owner.number();
+    }
+
     pub(super) fn place(&self, config: &ExchangeConfig) -> (QueueKey, PriorityKey) {
         let (job, priority) = (self.id, self.priority);
         let place = QueueKey::new(job, priority, self.submitted, config.policy.aging);
-        (place, PriorityKey { priority, job })
+        (place, PriorityKey::new(priority, job))
     }
 
     pub(super) const fn lease(&self) -> Option<&Lease> {
@@ -98,16 +185,16 @@ impl Job {
     }
 
     pub(super) fn on_evict(&self, config: &ExchangeConfig) -> OnEvict {
-        self.opts.on_evict.unwrap_or(config.policy.on_evict)
+        self.opts().on_evict.unwrap_or(config.policy.on_evict)
     }
 
     pub(super) fn has_attempts_left(&self, config: &ExchangeConfig) -> bool {
         let most = config.policy.max_attempts.get();
-        self.attempt < self.opts.max_attempts.unwrap_or(most)
+        self.attempt < self.opts().max_attempts.unwrap_or(most)
     }
 
     pub(super) fn may_lose_another(&self, config: &ExchangeConfig) -> bool {
-        self.lost <= self.opts.max_lost.unwrap_or(config.max_lost)
+        self.lost <= self.opts().max_lost.unwrap_or(config.max_lost)
     }
 
     pub(super) fn is_shielded(&self, config: &ExchangeConfig) -> bool {
@@ -115,14 +202,14 @@ impl Job {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.opts.deadline_ms.map(|whole| self.submitted + Duration::from_millis(whole))
+        self.opts().deadline_ms.map(|whole| self.submitted + Duration::from_millis(whole))
     }
 
     /// When something is due about it: the earliest of what applies.
     pub(super) fn due(&self) -> Option<Instant> {
         let deadline = self.deadline();
         match &self.phase {
-            Phase::Unsaved { .. } => None,
+            Phase::Unsaved(_) => None,
             Phase::Pending => self.expires().into_iter().chain(deadline).min(),
             Phase::BackingOff { until } => deadline.into_iter().chain([*until]).min(),
             Phase::Leased(lease) => {
@@ -134,7 +221,7 @@ impl Job {
 
     pub(super) fn expires(&self) -> Option<Instant> {
         let never_started = self.starts == 0;
-        let wait = self.opts.expires_ms.filter(|_| never_started);
+        let wait = self.opts().expires_ms.filter(|_| never_started);
         wait.map(|wait| self.submitted + Duration::from_millis(wait))
     }
 }

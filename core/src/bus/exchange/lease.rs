@@ -135,7 +135,7 @@ impl Exchange {
                 if let (Some(job), Some(it)) =
                     (self.jobs.get_mut(handle), self.remotes.get(lease.remote))
                 {
-                    job.declined.push(it.session);
+                    job.decline(it.session);
                 }
                 self.give_back(handle, &lease, Details { ran_ms: None, ..details });
             }

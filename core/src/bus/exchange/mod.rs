@@ -18,7 +18,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 pub use self::store::{Persist, PersistOp, RestoreError};
 
@@ -106,8 +106,8 @@ pub struct Exchange {
     now: Instant,
     mode: RemoteMode,
     peers: BTreeMap<ClientId, Peer>,
-    remotes: Table<SessionId, Remote>,
-    jobs: Table<JobId, Job>,
+    remotes: Table<Remote>,
+    jobs: Table<Job>,
     leases: BTreeMap<LeaseId, u32>,
     queue: Queue,
     /// Pending jobs that are not in the queue: nobody who has room wants them.
@@ -121,10 +121,10 @@ pub struct Exchange {
     backing_off: usize,
     /// Of the payloads of all jobs.
     bytes: usize,
-    keys: BTreeMap<String, JobId>,
+    keys: BTreeMap<Arc<str>, JobId>,
     /// When each key ends, and of which job it is: a key may be used again
     /// before that, when its first job could not be saved.
-    key_ends: VecDeque<(Instant, JobId, String)>,
+    key_ends: VecDeque<(Instant, JobId, Arc<str>)>,
     ids: StoredIds,
     /// What was given out to be put on disk, and under which number.
     ids_stored: StoredIds,
@@ -289,11 +289,11 @@ impl Exchange {
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let slots = |handle| self.remotes.get(handle).filter(|it| it.client.is_some());
+        let connected = self.remotes.records().filter(|it| it.client.is_some());
         Counters {
             pending: (self.queue.len() + self.parked.len() + self.backing_off) as u64,
             running: self.leases.len() as u64,
-            slots: self.remotes.handles().filter_map(slots).map(|it| u64::from(it.slots)).sum(),
+            slots: connected.map(|it| u64::from(it.slots)).sum(),
             ..self.counters
         }
     }
@@ -485,7 +485,7 @@ impl Exchange {
         self.story.seq += 1;
         self.reserve_ids();
         let job = self.jobs.get(handle)?;
-        let owner = job.owner;
+        let owner = job.owner();
         let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
         let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
         let Reply::Job(change) = reply else { return None };
@@ -515,8 +515,7 @@ impl Exchange {
             return;
         };
         let kept = JobChange { output: None, ..change };
-        let text = serde_json::to_string(&kept).ok();
-        if let Some(kept) = text.and_then(|text| RawValue::from_string(text).ok()) {
+        if let Ok(kept) = to_raw_value(&kept) {
             self.keep_outcome(&job, kept);
         }
         self.publish(&entry);
@@ -524,7 +523,7 @@ impl Exchange {
 
     fn add_job(&mut self, job: Job) -> u32 {
         self.bytes += job.payload.get().len();
-        self.jobs.insert(job.id, job)
+        self.jobs.insert(job)
     }
 
     fn forget(&mut self, handle: u32) -> Option<Job> {

@@ -6,6 +6,7 @@ use core::cmp::Reverse;
 
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, LeaseId, SessionId};
+use crate::table::Record;
 use crate::time::Instant;
 
 /// A scheduler, as the exchange sees it.
@@ -48,6 +49,18 @@ impl RemoteMode {
             Self::Paused => "paused",
             Self::Draining => "draining",
         }
+    }
+}
+
+impl Record for Remote {
+    type Id = SessionId;
+
+    fn id(&self) -> SessionId {
+        self.session
+    }
+
+    fn number(id: SessionId) -> u64 {
+        id.number()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who gets which job, and what time does.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use super::job::{Ending, Job, Lease, Phase};
@@ -42,7 +43,7 @@ impl Exchange {
     }
 
     fn is_declined(&self, handle: u32) -> bool {
-        self.jobs.get(handle).is_some_and(|job| !job.declined.is_empty())
+        self.jobs.get(handle).is_some_and(|job| !job.declined().is_empty())
     }
 
     /// Puts everything back into its place that was put aside, so that it is
@@ -58,7 +59,7 @@ impl Exchange {
 
     /// The scheduler with the most room that has not declined this job.
     fn room_for(&self, handle: u32) -> Option<u32> {
-        let declined = &self.jobs.get(handle)?.declined;
+        let declined = self.jobs.get(handle)?.declined();
         if declined.is_empty() {
             return self.roomy.peek().map(|(_, remote)| remote);
         }
@@ -70,12 +71,12 @@ impl Exchange {
     fn evictor_for(&self, handle: u32) -> Option<u32> {
         let job = self.jobs.get(handle)?;
         let delta = i64::from(self.config.policy.preempt_delta?.get());
-        let (least, remote) = if job.declined.is_empty() {
+        let (least, remote) = if job.declined().is_empty() {
             self.victims.peek().map(|(victim, remote)| (victim.0.0, remote))?
         } else {
             let wants = |remote: u32| {
                 let session = self.remotes.get(remote).map(|it| it.session);
-                session.is_some_and(|session| !job.declined.contains(&session))
+                session.is_some_and(|session| !job.declined().contains(&session))
             };
             let wanted = self.victims.iter().filter(|(_, remote)| wants(*remote));
             wanted.min_by_key(|(key, _)| **key).map(|(victim, remote)| (victim.0.0, remote))?
@@ -94,15 +95,9 @@ impl Exchange {
         };
         let level = level(job.priority, now - job.submitted, self.config.policy.aging);
         let evicts = it.room() == 0;
-        job.phase = Phase::Leased(Lease {
-            id,
-            remote,
-            expires: None,
-            level,
-            started: None,
-            reminders: 0,
-            ending: None,
-        });
+        let lease =
+            Lease { id, remote, expires: None, level, started: None, reminders: 0, ending: None };
+        job.phase = Phase::Leased(Box::new(lease));
         it.leases.insert(id, handle);
         if evicts {
             it.evicting = Some(id);
@@ -132,7 +127,7 @@ impl Exchange {
             attempt: job.attempt,
             payload: &job.payload,
             opts: AssignOptions {
-                submitted: job.opts.clone(),
+                submitted: job.opts().clone(),
                 level: lease.level,
                 shielded: job.is_shielded(&self.config),
             },

@@ -88,8 +88,8 @@ impl<'a> StoredJob<'a> {
         Self {
             payload: Cow::Borrowed(&job.payload),
             priority: job.priority.number(),
-            opts: job.opts.clone(),
-            owner: job.owner.map(|owner| owner.number()),
+            opts: job.opts().clone(),
+            owner: job.owner().map(|owner| owner.number()),
             submitted: job.submitted.as_nanos(),
             attempt: job.attempt,
             starts: job.starts,

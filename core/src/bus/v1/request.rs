@@ -45,7 +45,9 @@ pub enum Request<'a> {
     Beat {
         /// The leases that are renewed.
         leases: Vec<LeaseId>,
-        /// How many slots are free.
+        /// How many slots are free; for people to see. The bus goes by the slots
+        /// of the registration and the leases it has given: it knows of what is
+        /// under way to a scheduler, which a beat cannot.
         free: Option<u32>,
         /// The least urgent priority that may be evicted; `Some(None)`: nothing
         /// may be.
