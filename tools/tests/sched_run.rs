@@ -110,7 +110,7 @@ fn the_most_urgent_line_of_a_file_starts_first() {
 #[test]
 fn failures_are_told_by_line_and_the_status_is_1() {
     let lines = "true\nsh -c 'exit 3'\necho 'open\nno-such-program\n-1\ttrue\nsleep 60\n";
-    let done = run("failures", &["-s", "2", "-t", "0.2"], lines);
+    let done = run("failures", &["-s", "2", "-t", "2"], lines);
     let stderr = text(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{stderr}");
     for told in [
@@ -226,6 +226,20 @@ fn the_second_signal_kills_what_does_not_end() {
     termed.wait();
     send_signal(&piped, "INT");
     assert_eq!(piped.wait_with_output().unwrap().status.code(), Some(1));
+}
+
+#[test]
+fn what_runs_ends_with_a_run_that_is_killed() {
+    let fifo = Fifo::new("killed");
+    let mut piped = start(&["-s", "1"]);
+    let script = format!("sh -c 'exec 3> {}; echo here >&3; sleep 3600'\n", fifo.0.display());
+    piped.stdin.as_mut().unwrap().write_all(script.as_bytes()).unwrap();
+    let mut said = String::new();
+    let mut job = File::open(&fifo.0).unwrap();
+    send_signal(&piped, "KILL");
+    assert_eq!(piped.wait().unwrap().code(), None);
+    job.read_to_string(&mut said).unwrap();
+    assert!(["here\n", ""].contains(&&*said), "{said}");
 }
 
 #[test]

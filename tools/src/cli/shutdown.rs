@@ -13,7 +13,7 @@ use smol::Timer;
 
 /// How long a program with children may take to kill them after the second
 /// signal, before it is ended without further ado.
-const HURRY: Duration = Duration::from_secs(2);
+const HURRY: Duration = Duration::from_secs(5);
 
 /// Tells when this process is to stop.
 ///

@@ -14,7 +14,7 @@ use std::thread::available_parallelism;
 
 use argh::FromArgs;
 use sched_core::{Backoff, OnEvict, OnExhausted, Policy};
-use sched_runtime_smol::Scheduler;
+use sched_runtime_smol::{Guard, Scheduler};
 
 use self::course::{Course, Ending};
 use self::input::Input;
@@ -129,11 +129,18 @@ async fn conduct(run: Run, input: Input, scheduler: Scheduler) -> ExitCode {
     let (printer, printing) = Printer::start(run.json, progress.clone());
     let ending = Ending::watch(&scheduler, shutdown, &printer);
     let time_limit = run.timeout.map(|AboveZero(limit)| limit);
-    let course = Course::new(scheduler.clone(), printer, progress.clone(), time_limit);
+    let guard = smol::unblock(Guard::post).await;
+    let guard = guard.inspect_err(|why| note(format_args!("jobs would outlive this run: {why}")));
+    let guard = guard.ok();
+    let mark = guard.as_ref().map(Guard::mark).map(|(name, mark)| (name, mark.to_owned()));
+    let course = Course::new(scheduler.clone(), printer, progress.clone(), time_limit, mark);
     let tally = course.run(input, ending).await;
     let printed = printing.finish().await;
     progress.finish();
     let summary = scheduler.stop().await;
+    if let Some(guard) = guard {
+        guard.dismiss();
+    }
     conclude(&tally, printed, summary.as_ref())
 }
 

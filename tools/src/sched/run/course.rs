@@ -59,6 +59,8 @@ pub(super) struct Course {
     printer: Printer,
     progress: Progress,
     time_limit: Option<Duration>,
+    /// The variable by which a guard knows them.
+    mark: Option<(&'static str, String)>,
     /// Those that were read and have not ended, and how long they are.
     jobs: HashMap<JobId, JobLine>,
     bytes: usize,
@@ -79,6 +81,7 @@ impl Course {
         printer: Printer,
         progress: Progress,
         time_limit: Option<Duration>,
+        mark: Option<(&'static str, String)>,
     ) -> Self {
         Self {
             scheduler,
@@ -86,6 +89,7 @@ impl Course {
             printer,
             progress,
             time_limit,
+            mark,
             jobs: HashMap::new(),
             bytes: 0,
             tally: Tally::default(),
@@ -200,7 +204,10 @@ impl Course {
                 Line::Job(job, words) => {
                     let mut words = words.into_iter();
                     let Some(program) = words.next() else { continue };
-                    let command = Command::new(program).args(words).output(Output::Spool);
+                    let mut command = Command::new(program).args(words).output(Output::Spool);
+                    if let Some((name, mark)) = &self.mark {
+                        command = command.env_above_all(*name, mark);
+                    }
                     let mut spec = JobSpec::new(job.priority, command);
                     spec.time_limit = self.time_limit;
                     specs.push(spec);
