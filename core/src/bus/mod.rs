@@ -18,9 +18,10 @@ mod exchange;
 mod message;
 mod payload;
 mod session;
+mod skim;
 pub mod v1;
 
-pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Transmit};
+pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Publication, Transmit};
 pub use exchange::{Exchange, ExchangeConfig, Persist, PersistOp, RestoreError};
 pub use message::{Command, CommandError, Role};
 pub use payload::{MAX_RUNTIME, PayloadError, TestJob};

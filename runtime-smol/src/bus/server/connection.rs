@@ -16,7 +16,7 @@ use smol::Timer;
 use smol::net::TcpStream;
 
 use super::super::outbox::Outbox;
-use super::super::receiver::{End, Received, Receiver};
+use super::super::receiver::{End, Incoming, Received, Receiver};
 use super::super::socket::Socket;
 use super::super::wire;
 use super::BusConfig;
@@ -81,22 +81,25 @@ impl Connection {
     }
 
     async fn serve(self, web_socket: WebSocketStream<Socket>) {
-        let outbox = Arc::new(Outbox::new(self.config.outbox_bytes));
+        let tcp = web_socket.get_ref().tcp().clone();
+        let outbox = Arc::new(Outbox::onto(tcp, self.config.outbox_bytes));
         let connected = Input::Connected { id: self.id, peer: self.peer, outbox: outbox.clone() };
         if self.inbox.send(connected).await.is_err() {
             return;
         }
         let ping_after = self.config.ping_after;
         let mut receiver = Receiver::new(Side::Server, web_socket, outbox, ping_after);
+        receiver.take_short_cut(self.config.max_frame);
         let end = self.pass_on(&mut receiver).await;
         receiver_finished(&self, receiver, end).await;
     }
 
     async fn pass_on(&self, receiver: &mut Receiver) -> End {
         loop {
-            let input = match receiver.next().await {
-                Ok(Received::Text(text)) => Input::Text(self.id, text),
-                Ok(Received::Binary(bytes)) => Input::Binary(self.id, bytes),
+            let input = match receiver.next_some().await {
+                Ok(Incoming::Texts(texts)) => Input::Texts(self.id, texts),
+                Ok(Incoming::One(Received::Text(text))) => Input::Text(self.id, text),
+                Ok(Incoming::One(Received::Binary(bytes))) => Input::Binary(self.id, bytes),
                 Err(end) => return end,
             };
             if self.inbox.send(input).await.is_err() {
