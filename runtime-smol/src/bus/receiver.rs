@@ -105,11 +105,9 @@ impl Receiver {
     /// The next messages: as many as came in together.
     pub(super) async fn next_some(&mut self) -> Result<Incoming, End> {
         loop {
-            // A socket that always has more would keep the executor's thread
-            // for itself.
-            if !self.web_socket.get_ref().is_drained() {
-                smol::future::yield_now().await;
-            }
+            // What came in is passed on first, before this one asks for more:
+            // a socket that always has more would keep the thread for itself.
+            smol::future::yield_now().await;
             match poll_fn(|cx| self.poll_some(cx)).await? {
                 Read::Texts(texts) => return Ok(Incoming::Texts(texts)),
                 Read::Message(message) => {

@@ -96,11 +96,6 @@ impl Socket {
         over
     }
 
-    /// Whether there may be more to read at once.
-    pub(super) const fn is_drained(&self) -> bool {
-        self.drained
-    }
-
     /// When the other end was last heard: any byte counts, so that a long
     /// message on a slow line is no silence.
     pub(super) const fn heard(&self) -> Instant {

@@ -56,15 +56,20 @@ pub(super) fn opcode(frame: &[u8]) -> Option<OpCode> {
     frame.first().map(|first| OpCode::from(first & 0x0f))
 }
 
-/// The settings of the WebSocket layer on either end.
+/// The settings of the WebSocket layer.
 ///
-/// - A read buffer of 4 KiB: the default of 128 KiB is paid for by every
-///   connection, and filled with zeros at every read.
+/// - A small read buffer: the default of 128 KiB is paid for by every
+///   connection, and filled with zeros at every read. What a bus hears mostly
+///   goes past the layer, and the rest comes out of memory.
 /// - Nothing is kept for writing: every answer goes to the outbox at once.
-pub(super) fn settings(max_frame: usize) -> WebSocketConfig {
+pub(super) fn settings(side: Side, max_frame: usize) -> WebSocketConfig {
     const ANSWERS: usize = 64 * 1024;
+    let read_buffer = match side {
+        Side::Server => 256,
+        Side::Client => 4 * 1024,
+    };
     WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(read_buffer)
         .write_buffer_size(0)
         .max_write_buffer_size(ANSWERS)
         .max_message_size(Some(max_frame))

@@ -41,11 +41,14 @@ impl Connection {
     ///
     /// The broker's inbox closes only when the bus has ended; whatever cannot
     /// be sent then has nobody left to care for it.
+    ///
+    /// The handshake and the end have memory of their own, so that it is not
+    /// there for all the time in between.
     pub(super) async fn run(self, tcp: TcpStream) {
         // A socket for which these fail is broken, which shows soon enough.
         let _nodelay = tcp.set_nodelay(true);
         let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
-        match self.handshake(tcp).await {
+        match Box::pin(self.handshake(tcp)).await {
             Ok(web_socket) => self.serve(web_socket).await,
             Err(why) => {
                 let _bus_ended = self.inbox.send(Input::NotAdmitted(self.peer, why)).await;
@@ -61,7 +64,7 @@ impl Connection {
                 .map(|()| response.clone())
                 .map_err(|why| refuse(&mut refusal, why, response))
         };
-        let settings = wire::settings(self.config.max_frame);
+        let settings = wire::settings(Side::Server, self.config.max_frame);
         let shake = accept_hdr_async_with_config(Socket::new(tcp), judge, Some(settings));
         let late = async {
             Timer::after(self.config.handshake_time).await;
@@ -91,7 +94,7 @@ impl Connection {
         let mut receiver = Receiver::new(Side::Server, web_socket, outbox, ping_after);
         receiver.take_short_cut(self.config.max_frame);
         let end = self.pass_on(&mut receiver).await;
-        receiver_finished(&self, receiver, end).await;
+        Box::pin(receiver_finished(&self, receiver, end)).await;
     }
 
     async fn pass_on(&self, receiver: &mut Receiver) -> End {
