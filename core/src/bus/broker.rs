@@ -61,6 +61,9 @@ pub struct Broker {
     clients: BTreeMap<ClientId, Client>,
     schedulers: BTreeSet<ClientId>,
     producers: usize,
+    /// How many schedulers speak version 1. It is asked for with every job of
+    /// version 0, and to count them takes a look at every client of version 1.
+    modern_schedulers: usize,
     /// Counts the changes of `schedulers`.
     audience: u64,
     publications: VecDeque<Publication>,
@@ -211,6 +214,7 @@ impl Broker {
             clients: BTreeMap::new(),
             schedulers: BTreeSet::new(),
             producers: 0,
+            modern_schedulers: 0,
             audience: 0,
             publications: VecDeque::new(),
             given: None,
@@ -253,7 +257,7 @@ impl Broker {
     /// How many clients are schedulers.
     #[must_use]
     pub fn schedulers(&self) -> usize {
-        self.schedulers.len() + self.exchange.schedulers()
+        self.schedulers.len() + self.modern_schedulers
     }
 
     /// Counts since the broker was made.
@@ -285,6 +289,7 @@ impl Broker {
     fn leave(&mut self, now: Instant, client: ClientId, in_order: bool) {
         let schedulers = self.schedulers();
         self.exchange.disconnect(now, client, in_order);
+        self.modern_schedulers = self.exchange.schedulers();
         self.audience += u64::from(self.schedulers.remove(&client));
         let was_producer =
             self.clients.get_mut(&client).is_some_and(|c| core::mem::take(&mut c.producer));
@@ -451,6 +456,7 @@ impl Broker {
             }
         }
         self.exchange.register(now, client, as_what);
+        self.modern_schedulers = self.exchange.schedulers();
         if before != (self.producers, self.schedulers()) {
             self.roles_changed();
         }
@@ -519,7 +525,7 @@ impl Broker {
     /// Puts a job of a producer of version 0 into the queue, if that is wanted
     /// or there are schedulers of version 1. Returns whether it did.
     fn enqueue(&mut self, now: Instant, from: ClientId, payload: &str) -> bool {
-        if !self.queue_job_requests && self.exchange.schedulers() == 0 {
+        if !self.queue_job_requests && self.modern_schedulers == 0 {
             return false;
         }
         let Ok(job) = Submission::plain(payload) else { return false };
