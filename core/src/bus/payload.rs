@@ -177,6 +177,10 @@ fn runtime((field, text): (&'static str, &str)) -> Result<Duration, PayloadError
 /// The number in `text`. One beyond the range of `f64`, such as 1e400, is
 /// infinite, and so found too large by whoever asked.
 fn non_negative(field: &'static str, text: &str) -> Result<f64, PayloadError> {
+    // Nearly all are whole, and these are read much faster.
+    if let Ok(whole) = text.parse::<u32>() {
+        return Ok(whole.into());
+    }
     match text.parse::<f64>() {
         Ok(value) if value >= 0.0 => Ok(value),
         Ok(value) if value < 0.0 => Err(PayloadError::Negative { field }),

@@ -2,28 +2,25 @@
 //!
 //! Reading a message with serde_json takes two passes, one over the message and
 //! one over its payload; for a bus that is busy passing jobs on this is most of
-//! its work. A message that is written as every producer writes it,
-//! `{"cmd":"job_request","payload":{…}}` with a payload of numbers, words and
-//! plain strings, is read here in one pass. Whatever is not so plain (nested,
-//! escaped, in another order, wrong) is `None`, and read in the general way;
-//! what is read here is what the general way would have made of it.
+//! its work. A message that is written as producers write it, with a payload of
+//! numbers, words and plain strings, is read here in one pass. Whatever is not
+//! so plain (nested, escaped, in another order, wrong) is `None`, and read in
+//! the general way; what is read here is what the general way would have made
+//! of it.
 
 use super::payload::{Fields, PayloadError, TestJob};
 
+/// How producers write what comes before the payload: ours, and Python's.
+const BEFORE_PAYLOAD: [&str; 2] =
+    [r#"{"cmd":"job_request","payload":"#, r#"{"cmd": "job_request", "payload": "#];
+
 /// The payload of a plain job request, and the job that it is.
 pub(super) fn job_request(text: &str) -> Option<(&str, Result<TestJob, PayloadError>)> {
-    let mut skim = Skim { text, at: 0 };
-    skim.punctuation(b'{')?;
-    (skim.string()? == "cmd").then_some(())?;
-    skim.punctuation(b':')?;
-    (skim.string()? == "job_request").then_some(())?;
-    skim.punctuation(b',')?;
-    (skim.string()? == "payload").then_some(())?;
-    skim.punctuation(b':')?;
-    let start = skim.at;
+    let before = BEFORE_PAYLOAD.into_iter().find(|before| text.starts_with(before))?;
+    let start = before.len();
+    let mut skim = Skim { text, at: start };
     let fields = skim.object()?;
     let payload = text.get(start..skim.at)?;
-    skim.white_space();
     skim.punctuation(b'}')?;
     (skim.at == text.len()).then(|| (payload, TestJob::from_fields(fields)))
 }
@@ -109,8 +106,10 @@ impl<'a> Skim<'a> {
 
     /// This byte, and the white space around it.
     fn punctuation(&mut self, byte: u8) -> Option<()> {
-        self.white_space();
-        self.byte(byte)?;
+        if self.byte(byte).is_none() {
+            self.white_space();
+            self.byte(byte)?;
+        }
         self.white_space();
         Some(())
     }
@@ -140,7 +139,7 @@ mod tests {
     const PLAIN: &[&str] = &[
         r#"{"cmd":"job_request","payload":{"priority":3,"runtime":7}}"#,
         r#"{"cmd": "job_request", "payload": {"priority": 3, "runtime": 7.5, "name": "x y"}}"#,
-        "\n{ \"cmd\" :\t\"job_request\" ,\r\"payload\" : { \"runtime\" : 1e-3 , \"priority\":0 } } ",
+        "{\"cmd\":\"job_request\",\"payload\":{ \"runtime\" :\t1e-3 ,\n\"priority\":\r0 } } ",
         r#"{"cmd":"job_request","payload":{}}"#,
         r#"{"cmd":"job_request","payload":{"priority":-1,"runtime":-0.5E+9}}"#,
         r#"{"cmd":"job_request","payload":{"priority":1,"priority":2,"runtime":null,"a":true,"b":false}}"#,

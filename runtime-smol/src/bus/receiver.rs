@@ -96,6 +96,10 @@ impl Receiver {
         }
     }
 
+    pub(super) const fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
     /// From now on [`next_some`](Self::next_some) reads whole text messages of
     /// up to so many bytes past the WebSocket layer.
     pub(super) fn take_short_cut(&mut self, max_message: usize) {

@@ -160,11 +160,7 @@ impl Socket {
         })
     }
 
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             if self.drained {
                 ready!(self.tcp.poll_readable(cx))?;

@@ -48,8 +48,9 @@ impl Connection {
         // A socket for which these fail is broken, which shows soon enough.
         let _nodelay = tcp.set_nodelay(true);
         let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
-        match Box::pin(self.handshake(tcp)).await {
-            Ok(web_socket) => self.serve(web_socket).await,
+        let shaken = Box::pin(self.handshake(tcp)).await;
+        match shaken.map(|web_socket| self.receiver(web_socket)) {
+            Ok(receiver) => self.serve(receiver).await,
             Err(why) => {
                 let _bus_ended = self.inbox.send(Input::NotAdmitted(self.peer, why)).await;
             }
@@ -83,16 +84,19 @@ impl Connection {
         }
     }
 
-    async fn serve(self, web_socket: WebSocketStream<Socket>) {
+    fn receiver(&self, web_socket: WebSocketStream<Socket>) -> Box<Receiver> {
         let tcp = web_socket.get_ref().tcp().clone();
         let outbox = Arc::new(Outbox::onto(tcp, self.config.outbox_bytes));
-        let connected = Input::Connected { id: self.id, peer: self.peer, outbox: outbox.clone() };
-        if self.inbox.send(connected).await.is_err() {
+        let mut receiver = Receiver::new(Side::Server, web_socket, outbox, self.config.ping_after);
+        receiver.take_short_cut(self.config.max_frame);
+        Box::new(receiver)
+    }
+
+    async fn serve(self, mut receiver: Box<Receiver>) {
+        let (id, peer, outbox) = (self.id, self.peer, receiver.outbox().clone());
+        if self.inbox.send(Input::Connected { id, peer, outbox }).await.is_err() {
             return;
         }
-        let ping_after = self.config.ping_after;
-        let mut receiver = Receiver::new(Side::Server, web_socket, outbox, ping_after);
-        receiver.take_short_cut(self.config.max_frame);
         let end = self.pass_on(&mut receiver).await;
         Box::pin(receiver_finished(&self, receiver, end)).await;
     }
@@ -113,7 +117,7 @@ impl Connection {
 }
 
 /// The roles end first: nothing is sent to a client that is going.
-async fn receiver_finished(connection: &Connection, receiver: Receiver, end: End) {
+async fn receiver_finished(connection: &Connection, receiver: Box<Receiver>, end: End) {
     let end = Arc::new(end);
     let disconnected = Input::Disconnected(connection.id, end.clone());
     let _bus_ended = connection.inbox.send(disconnected).await;

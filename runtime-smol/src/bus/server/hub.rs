@@ -14,8 +14,8 @@ use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
 use futures_lite::FutureExt;
 use futures_lite::future::pending;
-use sched_core::{ClientId, Instant};
 use sched_core::bus::{Broker, BrokerEvent};
+use sched_core::{ClientId, Instant};
 use smol::Timer;
 
 use super::super::outbox::{Backlog, NotTaken, Outbox};
