@@ -331,3 +331,6 @@ impl Silence {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

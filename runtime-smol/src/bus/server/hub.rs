@@ -22,15 +22,13 @@ use super::super::outbox::{Backlog, NotTaken, Outbox};
 use super::super::receiver::End;
 use super::super::texts::Texts;
 use super::super::wire;
+use super::INBOX;
 use super::admission::Refusal;
 use super::disk::{Disk, Report, Verdict};
 use super::fan_out::FanOut;
 use super::fault_log::FaultLog;
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
-
-/// Inputs that are handled in one turn, at most.
-const INPUTS_OF_A_TURN: usize = 256;
 
 /// What connections and handles tell the hub.
 #[derive(Debug)]
@@ -194,7 +192,7 @@ impl Hub {
     /// together.
     fn handle_all(&mut self, first: Input) {
         self.handle(first);
-        for _ in 1..INPUTS_OF_A_TURN {
+        for _ in 1..INBOX {
             if self.fan_out.is_full() {
                 return;
             }
