@@ -235,7 +235,7 @@ fn what_runs_ends_with_a_run_that_is_killed() {
     let script = format!("sh -c 'exec 3> {}; echo here >&3; sleep 3600'\n", fifo.0.display());
     piped.stdin.as_mut().unwrap().write_all(script.as_bytes()).unwrap();
     let mut said = String::new();
-    let mut job = File::open(&fifo.0).unwrap();
+    let mut job = fs::File::open(&fifo.0).unwrap();
     send_signal(&piped, "KILL");
     assert_eq!(piped.wait().unwrap().code(), None);
     job.read_to_string(&mut said).unwrap();

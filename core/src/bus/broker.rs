@@ -4,10 +4,12 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Bound::{Excluded, Unbounded};
 
 use super::exchange::{Exchange, ExchangeConfig, Persist};
 use super::message::{Command, CommandError, Role};
 use super::payload::{PayloadError, TestJob};
+use super::skim;
 use super::v1::{Counters, Envelope, Registration, Reply, Request, RequestError, Submission};
 use crate::id::ClientId;
 use crate::time::Instant;
@@ -19,7 +21,8 @@ const EVENTS_KEPT: usize = 1024;
 /// The bus: who is connected, in which roles, and who receives what.
 ///
 /// A driver owns one, feeds it what happens on its connections, and after
-/// every call drains [`poll_transmit`](Self::poll_transmit) and
+/// every call drains [`poll_transmit`](Self::poll_transmit) (before it, if it
+/// likes, [`poll_publication`](Self::poll_publication)) and
 /// [`poll_event`](Self::poll_event).
 ///
 /// - It never sends anything to a client that is no scheduler, and never a
@@ -58,6 +61,14 @@ pub struct Broker {
     clients: BTreeMap<ClientId, Client>,
     schedulers: BTreeSet<ClientId>,
     producers: usize,
+    /// How many schedulers speak version 1. It is asked for with every job of
+    /// version 0, and to count them takes a look at every client of version 1.
+    modern_schedulers: usize,
+    /// Counts the changes of `schedulers`.
+    audience: u64,
+    publications: VecDeque<Publication>,
+    /// The last of `schedulers` that was given the first of `publications`.
+    given: Option<ClientId>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<BrokerEvent>,
     stats: BrokerStats,
@@ -78,6 +89,19 @@ pub struct Transmit {
     pub to: ClientId,
     /// What; shared with the others who receive it.
     pub frame: Arc<str>,
+}
+
+/// A text frame that is to be sent to every scheduler of version 0, but to the
+/// client it came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Publication {
+    /// What.
+    pub frame: Arc<str>,
+    /// Who does not receive it, being a scheduler; `None`: all do.
+    pub except: Option<ClientId>,
+    /// Which schedulers these are: as long as this number is the same, so are
+    /// they.
+    pub audience: u64,
 }
 
 /// Something that the bus learnt or decided.
@@ -190,6 +214,10 @@ impl Broker {
             clients: BTreeMap::new(),
             schedulers: BTreeSet::new(),
             producers: 0,
+            modern_schedulers: 0,
+            audience: 0,
+            publications: VecDeque::new(),
+            given: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             stats: BrokerStats::ZERO,
@@ -229,7 +257,7 @@ impl Broker {
     /// How many clients are schedulers.
     #[must_use]
     pub fn schedulers(&self) -> usize {
-        self.schedulers.len() + self.exchange.schedulers()
+        self.schedulers.len() + self.modern_schedulers
     }
 
     /// Counts since the broker was made.
@@ -261,7 +289,8 @@ impl Broker {
     fn leave(&mut self, now: Instant, client: ClientId, in_order: bool) {
         let schedulers = self.schedulers();
         self.exchange.disconnect(now, client, in_order);
-        self.schedulers.remove(&client);
+        self.modern_schedulers = self.exchange.schedulers();
+        self.audience += u64::from(self.schedulers.remove(&client));
         let was_producer =
             self.clients.get_mut(&client).is_some_and(|c| core::mem::take(&mut c.producer));
         self.producers -= usize::from(was_producer);
@@ -280,12 +309,17 @@ impl Broker {
         if modern {
             return self.handle_request(now, client, text);
         }
+        if let Some((payload, job)) = skim::job_request(text) {
+            return self.publish(now, client, payload, job);
+        }
         match Command::parse(text) {
             Ok(Command::Register(role)) if !self.turns_modern(now, client, text) => {
                 self.register(client, role);
             }
             Ok(Command::Register(_)) => {}
-            Ok(Command::JobRequest { payload }) => self.publish(now, client, payload),
+            Ok(Command::JobRequest { payload }) => {
+                self.publish(now, client, payload, TestJob::from_payload(payload));
+            }
             Ok(Command::Unknown) if self.turns_modern(now, client, text) => {}
             Ok(Command::Unknown) => self.stats.ignored += 1,
             Err(error) => self.fault(client, Fault::Command(error)),
@@ -334,10 +368,42 @@ impl Broker {
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front().or_else(|| {
+        self.poll_copy().or_else(|| self.transmits.pop_front()).or_else(|| {
             let (to, frame) = self.exchange.poll_transmit()?;
             Some(Transmit { to, frame })
         })
+    }
+
+    /// The next frame to send to all schedulers of version 0 at once. What is
+    /// polled here is given out as one, and not again copy by copy by
+    /// [`poll_transmit`](Self::poll_transmit): for a driver that does once what
+    /// is the same for all. It is for those who are
+    /// [`listeners`](Self::listeners) now.
+    pub fn poll_publication(&mut self) -> Option<Publication> {
+        match self.given {
+            // Some have it already.
+            Some(_) => None,
+            None => self.publications.pop_front(),
+        }
+    }
+
+    /// The schedulers of version 0: those whom a [`Publication`] is for.
+    pub fn listeners(&self) -> impl Iterator<Item = ClientId> + '_ {
+        self.schedulers.iter().copied()
+    }
+
+    /// The next copy of a publication.
+    fn poll_copy(&mut self) -> Option<Transmit> {
+        while let Some(publication) = self.publications.front() {
+            let rest = (self.given.map_or(Unbounded, Excluded), Unbounded);
+            let mut rest = self.schedulers.range(rest).copied();
+            self.given = rest.find(|to| Some(*to) != publication.except);
+            if let Some(to) = self.given {
+                return Some(Transmit { to, frame: publication.frame.clone() });
+            }
+            self.publications.pop_front();
+        }
+        None
     }
 
     /// The next thing that happened, for whoever wants to know.
@@ -347,7 +413,11 @@ impl Broker {
 
     fn register(&mut self, client: ClientId, role: Role) {
         let new = match role {
-            Role::Scheduler => self.schedulers.insert(client),
+            Role::Scheduler => {
+                let new = self.schedulers.insert(client);
+                self.audience += u64::from(new);
+                new
+            }
             Role::Producer => {
                 let new = self
                     .clients
@@ -386,6 +456,7 @@ impl Broker {
             }
         }
         self.exchange.register(now, client, as_what);
+        self.modern_schedulers = self.exchange.schedulers();
         if before != (self.producers, self.schedulers()) {
             self.roles_changed();
         }
@@ -401,7 +472,9 @@ impl Broker {
                 self.stats.jobs += 1;
                 exchange.submit(now, client, id, &job);
             }
-            Ok(Request::JobRequest { payload }) => self.publish(now, client, payload),
+            Ok(Request::JobRequest { payload }) => {
+                self.publish(now, client, payload, TestJob::from_payload(payload));
+            }
             Ok(Request::Cancel(job)) => exchange.cancel(now, client, re, job),
             Ok(Request::Report(report)) => exchange.report(now, client, re, &report),
             Ok(Request::Beat { leases, floor, .. }) => exchange.beat(now, client, &leases, floor),
@@ -422,13 +495,20 @@ impl Broker {
         }
     }
 
-    fn publish(&mut self, now: Instant, from: ClientId, payload: &str) {
+    fn publish(
+        &mut self,
+        now: Instant,
+        from: ClientId,
+        payload: &str,
+        job: Result<TestJob, PayloadError>,
+    ) {
         self.stats.jobs += 1;
-        if let Err(error) = TestJob::from_payload(payload) {
+        if let Err(error) = job {
             self.fault(from, Fault::Payload(error));
         }
         let queued = self.enqueue(now, from, payload);
-        let receivers = self.schedulers.len() - usize::from(self.schedulers.contains(&from));
+        let except = self.schedulers.contains(&from).then_some(from);
+        let receivers = self.schedulers.len() - usize::from(except.is_some());
         let receivers = if self.queue_job_requests { 0 } else { receivers };
         if receivers == 0 {
             if !queued {
@@ -438,15 +518,14 @@ impl Broker {
             return;
         }
         self.stats.transmitted += receivers as u64;
-        let frame: Arc<str> = payload.into();
-        let others = self.schedulers.iter().filter(|to| **to != from);
-        self.transmits.extend(others.map(|&to| Transmit { to, frame: frame.clone() }));
+        let (frame, audience) = (payload.into(), self.audience);
+        self.publications.push_back(Publication { frame, except, audience });
     }
 
     /// Puts a job of a producer of version 0 into the queue, if that is wanted
     /// or there are schedulers of version 1. Returns whether it did.
     fn enqueue(&mut self, now: Instant, from: ClientId, payload: &str) -> bool {
-        if !self.queue_job_requests && self.exchange.schedulers() == 0 {
+        if !self.queue_job_requests && self.modern_schedulers == 0 {
             return false;
         }
         let Ok(job) = Submission::plain(payload) else { return false };

@@ -20,10 +20,11 @@ mod exchange;
 mod message;
 mod payload;
 mod session;
+mod skim;
 mod text;
 pub mod v1;
 
-pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Transmit};
+pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Publication, Transmit};
 pub use exchange::{Exchange, ExchangeConfig, Persist, PersistOp, RestoreError};
 pub use message::{Command, CommandError, Role};
 pub use payload::{MAX_RUNTIME, PayloadError, TestJob};

@@ -26,7 +26,10 @@
 //! - *A flood of pings costs nothing.* The outbox keeps one pong, the newest;
 //!   the protocol asks for no more.
 //! - A frame is encoded once, whoever receives it, and written from where it
-//!   lies.
+//!   lies. On the bus whoever publishes writes to the socket too, as long as
+//!   nothing waits there; the writer is for what is left over.
+//! - What a bus hears mostly, whole text frames, goes past the WebSocket layer,
+//!   many at a time; the layer has everything else, and the last word.
 //!
 //! Once an end has begun to close, everything that is left to do on that
 //! connection is done within [`LINGER`].
@@ -43,7 +46,9 @@ mod client;
 mod outbox;
 mod receiver;
 mod server;
+mod short_cut;
 mod socket;
+mod texts;
 mod url;
 mod wire;
 mod writer;

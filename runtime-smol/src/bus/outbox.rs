@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -10,6 +11,7 @@ use async_tungstenite::tungstenite::Bytes;
 use async_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 use futures_lite::future::poll_fn;
 
+use super::socket::SharedTcp;
 use super::wire;
 
 /// What a waiting frame costs beyond its bytes.
@@ -26,11 +28,14 @@ pub(super) const BATCH_FRAMES: usize = 64;
 ///
 /// This is a lock and not a channel because it must do what no channel does:
 /// count bytes, replace a pong, and give up its backlog when it closes. The
-/// lock is held for a few instructions, and never over an `await`.
+/// lock is held for a few instructions or one write that does not wait, and
+/// never over an `await`.
 #[derive(Debug)]
 pub(super) struct Outbox {
     state: Mutex<State>,
     limit: usize,
+    /// Where [`send`](Self::send) may write to itself.
+    tcp: Option<SharedTcp>,
     /// Closed, like the outbox: nothing is ever sent through it.
     open: (Sender<Infallible>, Receiver<Infallible>),
 }
@@ -39,7 +44,9 @@ pub(super) struct Outbox {
 struct State {
     frames: VecDeque<Bytes>,
     bytes: usize,
-    /// Frames that the writer has taken, and not yet come back for more.
+    /// The writer has taken something, and not yet come back for more.
+    writing: bool,
+    /// The frames among it that were pushed.
     in_flight: usize,
     given_up: usize,
     pong: Option<Bytes>,
@@ -79,23 +86,35 @@ pub(super) enum NotTaken {
 impl Outbox {
     /// An outbox that holds up to `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), limit, open: async_channel::bounded(1) }
+        Self { state: Mutex::default(), limit, tcp: None, open: async_channel::bounded(1) }
+    }
+
+    /// The same for a connection to which [`send`](Self::send) may write.
+    pub(super) fn onto(tcp: SharedTcp, limit: usize) -> Self {
+        Self { tcp: Some(tcp), ..Self::new(limit) }
     }
 
     /// Adds a frame. An empty outbox takes any frame.
     pub(super) fn push(&self, frame: Bytes) -> Result<(), NotTaken> {
-        let mut state = self.lock();
-        let cost = frame.len() + FRAME_COST;
-        match state.end {
-            End::Open if state.bytes > 0 && state.bytes + cost > self.limit => {
-                return Err(NotTaken::Full);
-            }
-            End::Open => {}
-            End::Closing(_) | End::Closed => return Err(NotTaken::Closed),
+        let state = self.lock();
+        state.may_take(&frame, self.limit)?;
+        add(state, frame);
+        Ok(())
+    }
+
+    /// Writes frames straight to the connection if nothing waits to be written
+    /// before them. What is left over then waits like any other, and for that
+    /// only the writer is woken.
+    pub(super) fn send(&self, frames: &Bytes) -> Result<(), NotTaken> {
+        let state = self.lock();
+        state.may_take(frames, self.limit)?;
+        let written = match &self.tcp {
+            Some(tcp) if state.is_idle() => write_now(tcp, frames),
+            _ => 0,
+        };
+        if written < frames.len() {
+            add(state, frames.slice(written..));
         }
-        state.bytes += cost;
-        state.frames.push_back(frame);
-        wake(state, |state| &mut state.writer);
         Ok(())
     }
 
@@ -184,6 +203,7 @@ impl Outbox {
     fn poll_batch(&self, cx: &Context<'_>, batch: &mut VecDeque<Bytes>) -> Poll<bool> {
         let mut state = self.lock();
         state.in_flight = 0;
+        state.writing = false;
         batch.extend(state.pong.take());
         state.move_frames(batch);
         if batch.is_empty() {
@@ -197,6 +217,7 @@ impl Outbox {
             }
             state.end = End::Closed;
         }
+        state.writing = !batch.is_empty();
         wake(state, |state| &mut state.pusher);
         Poll::Ready(!batch.is_empty())
     }
@@ -213,6 +234,22 @@ impl Outbox {
 }
 
 impl State {
+    /// Whether a frame can be taken now.
+    fn may_take(&self, frame: &Bytes, limit: usize) -> Result<(), NotTaken> {
+        match self.end {
+            End::Open if self.bytes > 0 && self.bytes + frame.len() + FRAME_COST > limit => {
+                Err(NotTaken::Full)
+            }
+            End::Open => Ok(()),
+            End::Closing(_) | End::Closed => Err(NotTaken::Closed),
+        }
+    }
+
+    /// Whether whatever was to be written has been.
+    fn is_idle(&self) -> bool {
+        self.frames.is_empty() && self.pong.is_none() && !self.writing
+    }
+
     fn move_frames(&mut self, batch: &mut VecDeque<Bytes>) {
         if matches!(self.end, End::Closed) {
             return;
@@ -234,6 +271,23 @@ impl State {
     }
 }
 
+fn add(mut state: MutexGuard<'_, State>, frame: Bytes) {
+    state.bytes += frame.len() + FRAME_COST;
+    state.frames.push_back(frame);
+    wake(state, |state| &mut state.writer);
+}
+
+/// How much could be written without waiting. An error is left to the writer,
+/// who will meet it too.
+fn write_now(tcp: &SharedTcp, bytes: &[u8]) -> usize {
+    loop {
+        match tcp.get_ref().write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.unwrap_or(0),
+        }
+    }
+}
+
 /// Wakes a task after the lock is released: it would only wait for it.
 fn wake(mut state: MutexGuard<'_, State>, which: impl FnOnce(&mut State) -> &mut Option<Waker>) {
     let waker = which(&mut state).take();
@@ -244,108 +298,4 @@ fn wake(mut state: MutexGuard<'_, State>, which: impl FnOnce(&mut State) -> &mut
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use async_tungstenite::tungstenite::protocol::Role as Side;
-    use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-    use smol::block_on;
-    use smol::future::poll_once;
-
-    fn batch(outbox: &Outbox) -> Option<Vec<Bytes>> {
-        let mut batch = VecDeque::new();
-        match block_on(poll_once(outbox.next_batch(&mut batch))) {
-            Some(true) => Some(batch.into()),
-            Some(false) => Some(Vec::new()),
-            None => None,
-        }
-    }
-
-    fn last() -> Bytes {
-        wire::close(Side::Server, CloseCode::Away, "")
-    }
-
-    const PONG: &[u8] = &[0x8a, 0];
-
-    #[test]
-    fn frames_come_out_in_order_and_in_batches() {
-        let outbox = Outbox::new(1 << 20);
-        let frames: Vec<_> = (0..=BATCH_FRAMES as u32).map(|n| n.to_be_bytes().to_vec()).collect();
-        frames.iter().for_each(|frame| outbox.push(frame.clone().into()).unwrap());
-        assert_eq!(batch(&outbox).unwrap(), &frames[..BATCH_FRAMES]);
-        assert_eq!(outbox.unsent(), frames.len());
-        assert_eq!(batch(&outbox).unwrap(), &frames[BATCH_FRAMES..]);
-        assert_eq!(batch(&outbox), None);
-        assert_eq!((outbox.backlog(), outbox.unsent()), (0, 0));
-    }
-
-    #[test]
-    fn it_is_full_by_bytes_and_takes_one_frame_of_any_size() {
-        let outbox = Outbox::new(1000);
-        assert_eq!(outbox.push(vec![0x81; 5000].into()), Ok(()));
-        assert_eq!(outbox.push(vec![0x81; 1].into()), Err(NotTaken::Full));
-        assert_eq!(batch(&outbox).unwrap().len(), 1);
-        assert_eq!(outbox.push(vec![0x81; 1].into()), Ok(()));
-    }
-
-    #[test]
-    fn of_many_pongs_the_newest_waits_even_when_it_is_full() {
-        let outbox = Outbox::new(10);
-        outbox.push(vec![0x81; 100].into()).unwrap();
-        (0..10_000).for_each(|_| outbox.answer(Bytes::from_static(PONG)));
-        assert_eq!(batch(&outbox).unwrap(), [Bytes::from_static(PONG), vec![0x81; 100].into()]);
-        assert_eq!(batch(&outbox), None);
-    }
-
-    #[test]
-    fn a_close_writes_the_backlog_first_or_gives_it_up() {
-        for (backlog, frames) in [(Backlog::Write, 1), (Backlog::Drop, 0)] {
-            let outbox = Outbox::new(1000);
-            outbox.push(Bytes::from_static(b"\x81")).unwrap();
-            outbox.close(last(), backlog);
-            assert_eq!(outbox.push(Bytes::from_static(b"\x81late")), Err(NotTaken::Closed));
-            let mut all: Vec<Bytes> = Vec::new();
-            while let Some(more) = batch(&outbox).filter(|more| !more.is_empty()) {
-                all.extend(more);
-            }
-            assert_eq!(all.len(), frames + 1, "{backlog:?}");
-            assert_eq!(all.last(), Some(&last()));
-            assert_eq!((outbox.is_closed(), outbox.unsent()), (true, 1 - frames));
-        }
-    }
-
-    #[test]
-    fn the_first_close_counts_and_an_abort_ends_everything() {
-        let outbox = Outbox::new(1000);
-        outbox.close(last(), Backlog::Write);
-        outbox.close(Bytes::from_static(b"other"), Backlog::Write);
-        assert_eq!(batch(&outbox), Some(vec![last()]));
-        assert_eq!(batch(&outbox), Some(vec![]));
-        let outbox = Outbox::new(1000);
-        outbox.push(Bytes::from_static(b"\x81")).unwrap();
-        outbox.abort();
-        assert_eq!(batch(&outbox), Some(vec![]));
-        assert_eq!(outbox.unsent(), 1);
-    }
-
-    #[test]
-    fn room_is_waited_for() {
-        let outbox = Outbox::new(100);
-        let small = Bytes::from_static(b"\x81");
-        outbox.push(vec![0x81; 100].into()).unwrap();
-        assert_eq!(block_on(poll_once(outbox.room_for(&small))), None);
-        batch(&outbox);
-        assert_eq!(block_on(poll_once(outbox.room_for(&small))), Some(()));
-    }
-
-    #[test]
-    fn where_there_is_room_for_a_small_frame_a_great_one_may_have_to_wait() {
-        let outbox = Outbox::new(1000);
-        let (small, great) = (Bytes::from_static(b"\x81"), Bytes::from(vec![0x81; 5000]));
-        outbox.push(small.clone()).unwrap();
-        assert_eq!(block_on(poll_once(outbox.room_for(&small))), Some(()));
-        assert_eq!(block_on(poll_once(outbox.room_for(&great))), None);
-        batch(&outbox);
-        assert_eq!(block_on(poll_once(outbox.room_for(&great))), Some(()));
-        assert_eq!(outbox.push(great), Ok(()));
-    }
-}
+mod tests;

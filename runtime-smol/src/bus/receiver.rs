@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_tungstenite::WebSocketStream;
@@ -18,6 +18,7 @@ use smol::{Task, Timer};
 use super::LINGER;
 use super::outbox::{Backlog, Outbox};
 use super::socket::Socket;
+use super::texts::Texts;
 use super::{wire, writer};
 
 /// How many messages are read before others get their turn: a socket that
@@ -45,6 +46,21 @@ pub(super) enum Received {
     Binary(usize),
 }
 
+/// What came in together.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// Text messages.
+    Texts(Texts),
+    /// One message, of either kind.
+    One(Received),
+}
+
+/// The same, as it was read.
+enum Read {
+    Texts(Texts),
+    Message(Message),
+}
+
 /// Why nothing more comes.
 #[derive(Debug)]
 pub(super) enum End {
@@ -67,7 +83,8 @@ impl Receiver {
         outbox: Arc<Outbox>,
         ping_after: Duration,
     ) -> Self {
-        let tcp = web_socket.get_mut().write_through(outbox.clone());
+        web_socket.get_mut().write_through(outbox.clone());
+        let tcp = web_socket.get_ref().tcp().clone();
         Self {
             side,
             web_socket,
@@ -79,6 +96,33 @@ impl Receiver {
         }
     }
 
+    pub(super) const fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// From now on [`next_some`](Self::next_some) reads whole text messages of
+    /// up to so many bytes past the WebSocket layer.
+    pub(super) fn take_short_cut(&mut self, max_message: usize) {
+        self.web_socket.get_mut().take_short_cut(max_message);
+    }
+
+    /// The next messages: as many as came in together.
+    pub(super) async fn next_some(&mut self) -> Result<Incoming, End> {
+        loop {
+            // What came in is passed on first, before this one asks for more:
+            // a socket that always has more would keep the thread for itself.
+            smol::future::yield_now().await;
+            match poll_fn(|cx| self.poll_some(cx)).await? {
+                Read::Texts(texts) => return Ok(Incoming::Texts(texts)),
+                Read::Message(message) => {
+                    if let Some(one) = self.received(message).await? {
+                        return Ok(Incoming::One(one));
+                    }
+                }
+            }
+        }
+    }
+
     /// The next message. Pings are answered on the way.
     pub(super) async fn next(&mut self) -> Result<Received, End> {
         loop {
@@ -86,18 +130,26 @@ impl Receiver {
             if self.turn == 0 {
                 smol::future::yield_now().await;
             }
-            match poll_fn(|cx| self.poll_message(cx)).await? {
-                Message::Text(text) => return Ok(Received::Text(text)),
-                Message::Binary(bytes) => return Ok(Received::Binary(bytes.len())),
-                Message::Close(frame) => return Err(self.closed_by_peer(frame).await),
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            let message = poll_fn(|cx| self.poll_message(cx)).await?;
+            if let Some(received) = self.received(message).await? {
+                return Ok(received);
             }
+        }
+    }
+
+    async fn received(&mut self, message: Message) -> Result<Option<Received>, End> {
+        match message {
+            Message::Text(text) => Ok(Some(Received::Text(text))),
+            Message::Binary(bytes) => Ok(Some(Received::Binary(bytes.len()))),
+            Message::Close(frame) => Err(self.closed_by_peer(frame).await),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
         }
     }
 
     /// Ends the connection, within [`LINGER`]: tells the other end, waits for
     /// it to close too, and closes.
     pub(super) async fn finish(mut self, end: &End) {
+        self.web_socket.get_mut().leave_to_layer();
         match end.answer() {
             Some((code, reason)) => {
                 self.outbox.close(wire::close(self.side, code, reason), Backlog::Write);
@@ -144,14 +196,35 @@ impl Receiver {
                 None => Err(End::Closed(None)),
             });
         }
-        match self.silence.poll(cx, self.web_socket.get_ref()) {
-            Poll::Ready(Step::Ping) => {
-                self.outbox.answer(wire::ping(self.side));
-                // Arms the timer for the answer.
-                self.poll_message(cx)
+        self.poll_silence(cx).map(Err)
+    }
+
+    /// The short cut and the layer read by turns, frame by frame.
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Result<Read, End>> {
+        loop {
+            if self.closed.as_mut().poll_next(cx).is_ready() {
+                return Poll::Ready(Err(End::Closing));
             }
-            Poll::Ready(Step::End) => Poll::Ready(Err(End::Silent)),
-            Poll::Pending => Poll::Pending,
+            match self.web_socket.get_mut().poll_texts(cx) {
+                Poll::Ready(Ok(Some(texts))) => return Poll::Ready(Ok(Read::Texts(texts))),
+                Poll::Ready(Ok(None)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(WsError::Io(error).into())),
+                Poll::Pending => return self.poll_silence(cx).map(Err),
+            }
+            match self.poll_message(cx) {
+                Poll::Pending if self.web_socket.get_mut().is_frame_over() => {}
+                message => return message.map_ok(Read::Message),
+            }
+        }
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            match ready!(self.silence.poll(cx, self.web_socket.get_ref())) {
+                // Goes on to arm the timer for the answer.
+                Step::Ping => self.outbox.answer(wire::ping(self.side)),
+                Step::End => return Poll::Ready(End::Silent),
+            }
         }
     }
 
@@ -258,3 +331,6 @@ impl Silence {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

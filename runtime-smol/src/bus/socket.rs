@@ -1,16 +1,32 @@
 //! What the WebSocket layer reads from, and believes to write to.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::net;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use async_tungstenite::tungstenite::Bytes;
-use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use smol::Async;
+use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 
 use super::outbox::Outbox;
+use super::short_cut::{Cut, ShortCut};
+use super::texts::Texts;
+
+/// A socket that several tasks use.
+pub(super) type SharedTcp = Arc<Async<net::TcpStream>>;
+
+/// As much as is read at once. It is far more than a connection could keep for
+/// itself, so every thread has one that its connections read into by turns.
+const SCRATCH: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH_OF_THREAD: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+}
 
 /// A TCP socket whose writes, once the handshake is over, go to an [`Outbox`].
 ///
@@ -18,23 +34,66 @@ use super::outbox::Outbox;
 /// read. Through this the answers reach the one task that writes, and a read
 /// never waits for a write. It relies on the layer writing each answer as one
 /// frame in one call, which `write_buffer_size(0)` makes it do.
+///
+/// With a [`ShortCut`] the layer is given one frame at a time, and only those
+/// that the short cut does not take.
 #[derive(Debug)]
 pub(super) struct Socket {
-    tcp: TcpStream,
+    tcp: SharedTcp,
     outbox: Option<Arc<Outbox>>,
     heard: Instant,
+    short_cut: Option<ShortCut>,
+    /// How much the layer may still read; `None`: the short cut has its turn.
+    layer: Option<u64>,
+    /// Read, and used by nobody yet.
+    unread: Bytes,
+    /// The last read took all there was; another would only say so.
+    drained: bool,
 }
 
 impl Socket {
     pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, outbox: None, heard: Instant::now() }
+        Self {
+            tcp: tcp.into(),
+            outbox: None,
+            heard: Instant::now(),
+            short_cut: None,
+            layer: Some(u64::MAX),
+            unread: Bytes::new(),
+            drained: false,
+        }
     }
 
-    /// From now on, what is written goes there. The handle that is returned
-    /// is the one to write with.
-    pub(super) fn write_through(&mut self, outbox: Arc<Outbox>) -> TcpStream {
+    /// The socket itself.
+    pub(super) const fn tcp(&self) -> &SharedTcp {
+        &self.tcp
+    }
+
+    /// From now on, what the layer writes goes there.
+    pub(super) fn write_through(&mut self, outbox: Arc<Outbox>) {
         self.outbox = Some(outbox);
-        self.tcp.clone()
+    }
+
+    /// From now on the layer is passed by where that is possible. The layer
+    /// must not have read anything behind the handshake.
+    pub(super) fn take_short_cut(&mut self, max_message: usize) {
+        self.short_cut = Some(ShortCut::new(max_message));
+        self.layer = None;
+    }
+
+    /// Leaves everything that is still to come to the layer.
+    pub(super) const fn leave_to_layer(&mut self) {
+        self.layer = Some(u64::MAX);
+    }
+
+    /// Whether the layer has read all of the frame that it was given. Then the
+    /// short cut has its turn.
+    pub(super) fn is_frame_over(&mut self) -> bool {
+        let over = self.layer == Some(0);
+        if over {
+            self.layer = None;
+        }
+        over
     }
 
     /// When the other end was last heard: any byte counts, so that a long
@@ -43,12 +102,90 @@ impl Socket {
         self.heard
     }
 
+    /// Text messages that came in, or `None` if it is for the layer to read.
+    pub(super) fn poll_texts(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Texts>>> {
+        loop {
+            let Some(short_cut) = self.short_cut.as_mut().filter(|_| self.layer.is_none()) else {
+                return Poll::Ready(Ok(None));
+            };
+            match short_cut.cut(&self.unread) {
+                Cut::Texts(texts, used) => {
+                    let _used = self.unread.split_to(used);
+                    return Poll::Ready(Ok(Some(texts)));
+                }
+                Cut::Layer(length) => self.layer = Some(length),
+                Cut::Unknown => {
+                    if let Some(texts) = ready!(self.poll_fresh_texts(cx))? {
+                        return Poll::Ready(Ok(Some(texts)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads, and cuts what was read where it lies.
+    fn poll_fresh_texts(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Texts>>> {
+        self.poll_fill(cx, |socket, bytes| {
+            let (texts, rest) = match socket.short_cut.as_mut().map(|it| it.cut(bytes)) {
+                Some(Cut::Texts(texts, used)) => (Some(texts), &bytes[used..]),
+                Some(Cut::Layer(length)) => {
+                    socket.layer = Some(length);
+                    (None, bytes)
+                }
+                Some(Cut::Unknown) | None => (None, bytes),
+            };
+            socket.unread = Bytes::copy_from_slice(rest);
+            texts
+        })
+    }
+
+    /// Reads as much as there is, and hands it over together with what was
+    /// unread before. At the end of the stream the layer is to say what that
+    /// means.
+    fn poll_fill<T: Default>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut Self, &[u8]) -> T,
+    ) -> Poll<io::Result<T>> {
+        SCRATCH_OF_THREAD.with_borrow_mut(|scratch| {
+            let kept = self.unread.len();
+            let (before, free) = scratch.split_at_mut(kept);
+            before.copy_from_slice(&self.unread);
+            let count = ready!(self.poll_receive(cx, free))?;
+            if count == 0 {
+                self.leave_to_layer();
+                return Poll::Ready(Ok(T::default()));
+            }
+            Poll::Ready(Ok(take(self, &scratch[..kept + count])))
+        })
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            if self.drained {
+                ready!(self.tcp.poll_readable(cx))?;
+                self.drained = false;
+            }
+            match self.tcp.get_ref().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(count @ 1..) => {
+                    self.heard = Instant::now();
+                    self.drained = count < buffer.len();
+                    return Poll::Ready(Ok(count));
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
     /// Reads to the end of the stream, and forgets what it reads. Closing a
     /// socket with unread bytes resets the connection, and a reset overtakes
     /// the close frame that tells the other end why.
     pub(super) async fn drain(&mut self) {
-        let mut scratch = [0; 4096];
-        while self.tcp.read(&mut scratch).await.is_ok_and(|count| count > 0) {
+        let forget = |_: &mut Self, bytes: &[u8]| bytes.len();
+        self.unread = Bytes::new();
+        while std::future::poll_fn(|cx| self.poll_fill(cx, forget)).await.is_ok_and(|n| n > 0) {
             smol::future::yield_now().await;
         }
     }
@@ -60,17 +197,33 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_read(cx, buffer);
-        if matches!(result, Poll::Ready(Ok(1..))) {
-            self.heard = Instant::now();
+        let left = self.layer.unwrap_or_default();
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if most == 0 {
+            // Polled again when it is given the next frame.
+            return Poll::Pending;
         }
-        result
+        if self.unread.is_empty() {
+            if self.short_cut.is_none() {
+                return self.poll_receive(cx, &mut buffer[..most]);
+            }
+            let keep = |socket: &mut Self, bytes: &[u8]| {
+                socket.unread = Bytes::copy_from_slice(bytes);
+            };
+            ready!(self.poll_fill(cx, keep))?;
+        }
+        let count = most.min(self.unread.len());
+        buffer[..count].copy_from_slice(&self.unread.split_to(count));
+        if left < u64::MAX {
+            self.layer = Some(left - count as u64);
+        }
+        Poll::Ready(Ok(count))
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
@@ -79,15 +232,12 @@ impl AsyncWrite for Socket {
                 outbox.answer(Bytes::copy_from_slice(bytes));
                 Poll::Ready(Ok(bytes.len()))
             }
-            None => Pin::new(&mut self.tcp).poll_write(cx, bytes),
+            None => Pin::new(&mut &*self.tcp).poll_write(cx, bytes),
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.outbox {
-            Some(_) => Poll::Ready(Ok(())),
-            None => Pin::new(&mut self.tcp).poll_flush(cx),
-        }
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     /// Closing is up to the writer.

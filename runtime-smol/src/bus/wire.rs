@@ -5,9 +5,17 @@ use async_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use async_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 use async_tungstenite::tungstenite::protocol::{Role as Side, WebSocketConfig};
 
+/// Of a frame, in bytes.
+const LONGEST_HEADER: usize = 14;
+
 /// The whole of a text frame. From the bus it is the same for every client.
 pub(super) fn text(side: Side, text: &str) -> Bytes {
     frame(side, OpCode::Data(Data::Text), text.as_bytes())
+}
+
+/// The same, behind other frames.
+pub(super) fn append_text(side: Side, text: &str, frames: &mut Vec<u8>) {
+    append(side, OpCode::Data(Data::Text), text.as_bytes(), frames);
 }
 
 /// The whole of a ping frame.
@@ -26,17 +34,20 @@ pub(super) fn close(side: Side, code: CloseCode, reason: &str) -> Bytes {
 /// protects proxies from scripts in browsers; a native client needs no secret
 /// one.
 fn frame(side: Side, opcode: OpCode, payload: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(LONGEST_HEADER + payload.len());
+    append(side, opcode, payload, &mut bytes);
+    bytes.into()
+}
+
+fn append(side: Side, opcode: OpCode, payload: &[u8], bytes: &mut Vec<u8>) {
     let mask = (side == Side::Client).then(|| fastrand::u32(..).to_be_bytes());
     let header = FrameHeader { opcode, mask, ..FrameHeader::default() };
-    let length = payload.len() as u64;
-    let mut bytes = Vec::with_capacity(header.len(length) + payload.len());
-    let _infallible = header.format(length, &mut bytes);
+    let _infallible = header.format(payload.len() as u64, bytes);
     let start = bytes.len();
     bytes.extend_from_slice(payload);
     if let Some(mask) = mask {
         bytes[start..].iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
     }
-    bytes.into()
 }
 
 /// What an encoded frame is: the answers of the WebSocket layer are told
@@ -45,15 +56,20 @@ pub(super) fn opcode(frame: &[u8]) -> Option<OpCode> {
     frame.first().map(|first| OpCode::from(first & 0x0f))
 }
 
-/// The settings of the WebSocket layer on either end.
+/// The settings of the WebSocket layer.
 ///
-/// - A read buffer of 4 KiB: the default of 128 KiB is paid for by every
-///   connection, and filled with zeros at every read.
+/// - A small read buffer: the default of 128 KiB is paid for by every
+///   connection, and filled with zeros at every read. What a bus hears mostly
+///   goes past the layer, and the rest comes out of memory.
 /// - Nothing is kept for writing: every answer goes to the outbox at once.
-pub(super) fn settings(max_frame: usize) -> WebSocketConfig {
+pub(super) fn settings(side: Side, max_frame: usize) -> WebSocketConfig {
     const ANSWERS: usize = 64 * 1024;
+    let read_buffer = match side {
+        Side::Server => 256,
+        Side::Client => 4 * 1024,
+    };
     WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(read_buffer)
         .write_buffer_size(0)
         .max_write_buffer_size(ANSWERS)
         .max_message_size(Some(max_frame))

@@ -1,52 +1,67 @@
 //! The one task that writes to a connection.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use async_tungstenite::tungstenite::Bytes;
-use futures_lite::{AsyncWriteExt, FutureExt};
+use futures_lite::FutureExt;
+use futures_lite::future::poll_fn;
 use smol::Timer;
-use smol::net::TcpStream;
 
 use super::LINGER;
 use super::outbox::{BATCH_FRAMES, Outbox};
+use super::socket::SharedTcp;
 
 /// Writes what comes into `outbox` until that is closed, and then says so to
 /// the other end: in order if everything could be written in time, abruptly
 /// if not. An error ends the receiver too, because the socket is shut down.
-pub(super) async fn write(mut tcp: TcpStream, outbox: Arc<Outbox>) {
+pub(super) async fn write(tcp: SharedTcp, outbox: Arc<Outbox>) {
     let overdue = async {
         outbox.closed().await;
         Timer::after(LINGER).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    let how = match write_all(&mut tcp, &outbox).or(overdue).await {
+    let how = match write_all(&tcp, &outbox).or(overdue).await {
         Ok(()) => Shutdown::Write,
         Err(_) => Shutdown::Both,
     };
     outbox.abort();
-    let _already_gone = tcp.shutdown(how);
+    let _already_gone = tcp.get_ref().shutdown(how);
 }
 
-async fn write_all(tcp: &mut TcpStream, outbox: &Outbox) -> io::Result<()> {
-    let mut batch = VecDeque::with_capacity(BATCH_FRAMES);
-    while outbox.next_batch(&mut batch).await {
+/// Between batches it holds no memory: most writers wait most of the time.
+async fn write_all(tcp: &SharedTcp, outbox: &Outbox) -> io::Result<()> {
+    loop {
+        let mut batch = VecDeque::new();
+        if !outbox.next_batch(&mut batch).await {
+            return Ok(());
+        }
         while !batch.is_empty() {
-            let written = write_some(tcp, &batch).await?;
+            let written = poll_fn(|cx| poll_write(tcp, cx, &batch)).await?;
             advance(&mut batch, written);
         }
     }
-    Ok(())
 }
 
-async fn write_some(tcp: &mut TcpStream, batch: &VecDeque<Bytes>) -> io::Result<usize> {
+fn poll_write(
+    tcp: &SharedTcp,
+    cx: &mut Context<'_>,
+    batch: &VecDeque<Bytes>,
+) -> Poll<io::Result<usize>> {
     let mut slices = [IoSlice::new(&[]); BATCH_FRAMES];
     slices.iter_mut().zip(batch).for_each(|(slice, frame)| *slice = IoSlice::new(frame));
-    match tcp.write_vectored(&slices[..batch.len().min(BATCH_FRAMES)]).await? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        written => Ok(written),
+    loop {
+        match tcp.get_ref().write_vectored(&slices[..batch.len().min(BATCH_FRAMES)]) {
+            Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready!(tcp.poll_writable(cx))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return Poll::Ready(result),
+        }
     }
 }
 

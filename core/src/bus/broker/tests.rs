@@ -75,6 +75,44 @@ fn a_job_goes_to_every_scheduler_and_to_nobody_else() {
 }
 
 #[test]
+fn a_driver_may_take_a_job_once_instead_of_copy_by_copy() {
+    let mut bus = Bus::with_clients(4);
+    [2, 3].into_iter().for_each(|n| bus.say(n, REGISTER_SCHEDULER));
+    let mut once = |from: u64| {
+        bus.request(from, JOB);
+        let publication = bus.0.poll_publication().unwrap();
+        assert_eq!((&*publication.frame, bus.sent()), (JOB, vec![]));
+        let listeners: Vec<_> = bus.0.listeners().map(ClientId::number).collect();
+        (publication.audience, publication.except.map(ClientId::number), listeners)
+    };
+    let (audience, nobody, listeners) = once(1);
+    assert_eq!((nobody, listeners), (None, vec![2, 3]));
+    assert_eq!(once(2), (audience, Some(2), vec![2, 3]));
+    bus.say(2, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    assert_eq!(bus.0.poll_publication().unwrap().audience, audience);
+    bus.say(4, REGISTER_SCHEDULER);
+    bus.request(1, JOB);
+    let more = bus.0.poll_publication().unwrap().audience;
+    bus.0.end_roles(NOW, client(3));
+    bus.request(1, JOB);
+    let fewer = bus.0.poll_publication().unwrap().audience;
+    assert!(audience != more && more != fewer);
+    assert_eq!(bus.0.stats().transmitted, 2 + 1 + 2 + 3 + 2);
+}
+
+#[test]
+fn a_job_of_which_a_copy_was_given_out_is_not_given_out_once_more() {
+    let mut bus = Bus::with_clients(3);
+    [2, 3].into_iter().for_each(|n| bus.say(n, REGISTER_SCHEDULER));
+    bus.request(1, JOB);
+    assert_eq!(bus.0.poll_transmit().map(|it| it.to), Some(client(2)));
+    assert_eq!(bus.0.poll_publication(), None);
+    assert_eq!(bus.sent(), [(3, JOB.into())]);
+    assert_eq!(bus.0.poll_publication(), None);
+}
+
+#[test]
 fn a_client_without_a_role_may_submit() {
     let mut bus = Bus::with_clients(2);
     bus.say(2, REGISTER_SCHEDULER);

@@ -155,7 +155,7 @@ async fn connect(config: ClientConfig) -> Result<WebSocketStream<Socket>, WsErro
     let shake = async {
         let tcp = TcpStream::connect((url.host(), url.port())).await?;
         tcp.set_nodelay(true)?;
-        let settings = wire::settings(config.max_frame);
+        let settings = wire::settings(Side::Client, config.max_frame);
         let shaken = client_async_with_config(url.as_str(), Socket::new(tcp), Some(settings));
         shaken.await.map(|(web_socket, _response)| web_socket)
     };

@@ -16,7 +16,7 @@ use smol::Timer;
 use smol::net::TcpStream;
 
 use super::super::outbox::Outbox;
-use super::super::receiver::{End, Received, Receiver};
+use super::super::receiver::{End, Incoming, Received, Receiver};
 use super::super::socket::Socket;
 use super::super::wire;
 use super::BusConfig;
@@ -41,12 +41,16 @@ impl Connection {
     ///
     /// The broker's inbox closes only when the bus has ended; whatever cannot
     /// be sent then has nobody left to care for it.
+    ///
+    /// The handshake and the end have memory of their own, so that it is not
+    /// there for all the time in between.
     pub(super) async fn run(self, tcp: TcpStream) {
         // A socket for which these fail is broken, which shows soon enough.
         let _nodelay = tcp.set_nodelay(true);
         let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
-        match self.handshake(tcp).await {
-            Ok(web_socket) => self.serve(web_socket).await,
+        let shaken = Box::pin(self.handshake(tcp)).await;
+        match shaken.map(|web_socket| self.receiver(web_socket)) {
+            Ok(receiver) => self.serve(receiver).await,
             Err(why) => {
                 let _bus_ended = self.inbox.send(Input::NotAdmitted(self.peer, why)).await;
             }
@@ -61,7 +65,7 @@ impl Connection {
                 .map(|()| response.clone())
                 .map_err(|why| refuse(&mut refusal, why, response))
         };
-        let settings = wire::settings(self.config.max_frame);
+        let settings = wire::settings(Side::Server, self.config.max_frame);
         let shake = accept_hdr_async_with_config(Socket::new(tcp), judge, Some(settings));
         let late = async {
             Timer::after(self.config.handshake_time).await;
@@ -80,23 +84,29 @@ impl Connection {
         }
     }
 
-    async fn serve(self, web_socket: WebSocketStream<Socket>) {
-        let outbox = Arc::new(Outbox::new(self.config.outbox_bytes));
-        let connected = Input::Connected { id: self.id, peer: self.peer, outbox: outbox.clone() };
-        if self.inbox.send(connected).await.is_err() {
+    fn receiver(&self, web_socket: WebSocketStream<Socket>) -> Box<Receiver> {
+        let tcp = web_socket.get_ref().tcp().clone();
+        let outbox = Arc::new(Outbox::onto(tcp, self.config.outbox_bytes));
+        let mut receiver = Receiver::new(Side::Server, web_socket, outbox, self.config.ping_after);
+        receiver.take_short_cut(self.config.max_frame);
+        Box::new(receiver)
+    }
+
+    async fn serve(self, mut receiver: Box<Receiver>) {
+        let (id, peer, outbox) = (self.id, self.peer, receiver.outbox().clone());
+        if self.inbox.send(Input::Connected { id, peer, outbox }).await.is_err() {
             return;
         }
-        let ping_after = self.config.ping_after;
-        let mut receiver = Receiver::new(Side::Server, web_socket, outbox, ping_after);
         let end = self.pass_on(&mut receiver).await;
-        receiver_finished(&self, receiver, end).await;
+        Box::pin(receiver_finished(&self, receiver, end)).await;
     }
 
     async fn pass_on(&self, receiver: &mut Receiver) -> End {
         loop {
-            let input = match receiver.next().await {
-                Ok(Received::Text(text)) => Input::Text(self.id, text),
-                Ok(Received::Binary(bytes)) => Input::Binary(self.id, bytes),
+            let input = match receiver.next_some().await {
+                Ok(Incoming::Texts(texts)) => Input::Texts(self.id, texts),
+                Ok(Incoming::One(Received::Text(text))) => Input::Text(self.id, text),
+                Ok(Incoming::One(Received::Binary(bytes))) => Input::Binary(self.id, bytes),
                 Err(end) => return end,
             };
             if self.inbox.send(input).await.is_err() {
@@ -107,7 +117,7 @@ impl Connection {
 }
 
 /// The roles end first: nothing is sent to a client that is going.
-async fn receiver_finished(connection: &Connection, receiver: Receiver, end: End) {
+async fn receiver_finished(connection: &Connection, receiver: Box<Receiver>, end: End) {
     let end = Arc::new(end);
     let disconnected = Input::Disconnected(connection.id, end.clone());
     let _bus_ended = connection.inbox.send(disconnected).await;

@@ -14,15 +14,18 @@ use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
 use futures_lite::FutureExt;
 use futures_lite::future::pending;
-use sched_core::ClientId;
 use sched_core::bus::{Broker, BrokerEvent};
+use sched_core::{ClientId, Instant};
 use smol::Timer;
 
 use super::super::outbox::{Backlog, NotTaken, Outbox};
 use super::super::receiver::End;
+use super::super::texts::Texts;
 use super::super::wire;
+use super::INBOX;
 use super::admission::Refusal;
 use super::disk::{Disk, Report, Verdict};
+use super::fan_out::FanOut;
 use super::fault_log::FaultLog;
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
@@ -32,6 +35,7 @@ use crate::clock::Clock;
 pub(super) enum Input {
     Connected { id: ClientId, peer: SocketAddr, outbox: Arc<Outbox> },
     Text(ClientId, Utf8Bytes),
+    Texts(ClientId, Texts),
     Binary(ClientId, usize),
     Disconnected(ClientId, Arc<End>),
     NotAdmitted(SocketAddr, NotAdmitted),
@@ -65,6 +69,7 @@ pub(super) struct Hub {
     input: Receiver<Input>,
     events: Sender<BusEvent>,
     clients: HashMap<ClientId, Client>,
+    fan_out: FanOut,
     stats: BusStats,
     log: FaultLog,
     watches: Vec<Watch>,
@@ -99,6 +104,7 @@ impl Hub {
             input,
             events,
             clients: HashMap::new(),
+            fan_out: FanOut::default(),
             stats: BusStats::default(),
             log: FaultLog::new(),
             watches: Vec::new(),
@@ -110,10 +116,11 @@ impl Hub {
     pub(super) async fn run(mut self) -> BusStats {
         while let Some(turn) = self.next_turn().await {
             match turn {
-                Turn::Input(input) => self.handle(input),
+                Turn::Input(input) => self.handle_all(input),
                 Turn::Disk(report) => self.hear_disk(report),
                 Turn::Time => self.let_time_act(),
             }
+            self.fan_out();
             self.persist();
             self.transmit();
             self.close_replaced();
@@ -181,11 +188,27 @@ impl Hub {
         }
     }
 
+    /// Handles what has come in meanwhile, so that what follows from it is sent
+    /// together.
+    fn handle_all(&mut self, first: Input) {
+        self.handle(first);
+        for _ in 1..INBOX {
+            if self.fan_out.is_full() {
+                return;
+            }
+            let Ok(input) = self.input.try_recv() else { return };
+            self.handle(input);
+        }
+    }
+
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
             Input::Connected { id, peer, outbox } => self.connected(id, peer, outbox),
-            Input::Text(id, text) => self.broker.handle_message(now, id, &text),
+            Input::Text(id, text) => self.handle_text(now, id, &text),
+            Input::Texts(id, texts) => {
+                texts.iter().for_each(|text| self.handle_text(now, id, text));
+            }
             Input::Binary(id, bytes) => self.broker.handle_binary(now, id, bytes),
             Input::Disconnected(id, end) => self.disconnected(id, &end),
             Input::NotAdmitted(peer, why) => self.not_admitted(peer, &why),
@@ -199,6 +222,27 @@ impl Hub {
             }
             Input::Watch(watch) => self.watches.push(watch),
             Input::Shutdown => self.shut_down(),
+        }
+    }
+
+    fn handle_text(&mut self, now: Instant, from: ClientId, text: &str) {
+        self.broker.handle_message(now, from, text);
+        while let Some(publication) = self.broker.poll_publication() {
+            if !self.fan_out.goes_with(&publication) {
+                self.fan_out();
+            }
+            let (broker, clients) = (&self.broker, &self.clients);
+            self.fan_out.add(&publication, || {
+                let outbox = |id| Some((id, clients.get(&id)?.outbox.clone()));
+                broker.listeners().filter_map(outbox)
+            });
+        }
+    }
+
+    /// Sends what has been collected for the schedulers of version 0.
+    fn fan_out(&mut self) {
+        for client in self.fan_out.flush() {
+            self.drop_slow(client);
         }
     }
 
@@ -253,7 +297,13 @@ impl Hub {
     fn push(&mut self, to: ClientId, frame: Bytes) {
         let Some(client) = self.clients.get(&to) else { return };
         // A client that is closing already has had its reason told.
-        let Err(NotTaken::Full) = client.outbox.push(frame) else { return };
+        if client.outbox.push(frame) == Err(NotTaken::Full) {
+            self.drop_slow(to);
+        }
+    }
+
+    fn drop_slow(&mut self, to: ClientId) {
+        let Some(client) = self.clients.get(&to) else { return };
         let peer = client.peer;
         let goodbye = wire::close(Side::Server, CloseCode::Policy, "slow_consumer");
         client.outbox.close(goodbye, Backlog::Drop);

@@ -14,6 +14,7 @@
 mod admission;
 mod connection;
 mod disk;
+mod fan_out;
 mod fault_log;
 mod hub;
 mod queue;

@@ -1,0 +1,143 @@
+use std::sync::Arc;
+
+use super::super::writer;
+use super::*;
+use async_tungstenite::tungstenite::protocol::Role as Side;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use smol::block_on;
+use smol::future::poll_once;
+use smol::io::AsyncReadExt;
+use smol::net::{TcpListener, TcpStream};
+
+fn batch(outbox: &Outbox) -> Option<Vec<Bytes>> {
+    let mut batch = VecDeque::new();
+    match block_on(poll_once(outbox.next_batch(&mut batch))) {
+        Some(true) => Some(batch.into()),
+        Some(false) => Some(Vec::new()),
+        None => None,
+    }
+}
+
+fn last() -> Bytes {
+    wire::close(Side::Server, CloseCode::Away, "")
+}
+
+const PONG: &[u8] = &[0x8a, 0];
+
+#[test]
+fn frames_come_out_in_order_and_in_batches() {
+    let outbox = Outbox::new(1 << 20);
+    let frames: Vec<_> = (0..=BATCH_FRAMES as u32).map(|n| n.to_be_bytes().to_vec()).collect();
+    frames.iter().for_each(|frame| outbox.push(frame.clone().into()).unwrap());
+    assert_eq!(batch(&outbox).unwrap(), &frames[..BATCH_FRAMES]);
+    assert_eq!(outbox.unsent(), frames.len());
+    assert_eq!(batch(&outbox).unwrap(), &frames[BATCH_FRAMES..]);
+    assert_eq!(batch(&outbox), None);
+    assert_eq!((outbox.backlog(), outbox.unsent()), (0, 0));
+}
+
+#[test]
+fn it_is_full_by_bytes_and_takes_one_frame_of_any_size() {
+    let outbox = Outbox::new(1000);
+    assert_eq!(outbox.push(vec![0x81; 5000].into()), Ok(()));
+    assert_eq!(outbox.push(vec![0x81; 1].into()), Err(NotTaken::Full));
+    assert_eq!(batch(&outbox).unwrap().len(), 1);
+    assert_eq!(outbox.push(vec![0x81; 1].into()), Ok(()));
+}
+
+#[test]
+fn of_many_pongs_the_newest_waits_even_when_it_is_full() {
+    let outbox = Outbox::new(10);
+    outbox.push(vec![0x81; 100].into()).unwrap();
+    (0..10_000).for_each(|_| outbox.answer(Bytes::from_static(PONG)));
+    assert_eq!(batch(&outbox).unwrap(), [Bytes::from_static(PONG), vec![0x81; 100].into()]);
+    assert_eq!(batch(&outbox), None);
+}
+
+#[test]
+fn a_close_writes_the_backlog_first_or_gives_it_up() {
+    for (backlog, frames) in [(Backlog::Write, 1), (Backlog::Drop, 0)] {
+        let outbox = Outbox::new(1000);
+        outbox.push(Bytes::from_static(b"\x81")).unwrap();
+        outbox.close(last(), backlog);
+        assert_eq!(outbox.push(Bytes::from_static(b"\x81late")), Err(NotTaken::Closed));
+        let mut all: Vec<Bytes> = Vec::new();
+        while let Some(more) = batch(&outbox).filter(|more| !more.is_empty()) {
+            all.extend(more);
+        }
+        assert_eq!(all.len(), frames + 1, "{backlog:?}");
+        assert_eq!(all.last(), Some(&last()));
+        assert_eq!((outbox.is_closed(), outbox.unsent()), (true, 1 - frames));
+    }
+}
+
+#[test]
+fn the_first_close_counts_and_an_abort_ends_everything() {
+    let outbox = Outbox::new(1000);
+    outbox.close(last(), Backlog::Write);
+    outbox.close(Bytes::from_static(b"other"), Backlog::Write);
+    assert_eq!(batch(&outbox), Some(vec![last()]));
+    assert_eq!(batch(&outbox), Some(vec![]));
+    let outbox = Outbox::new(1000);
+    outbox.push(Bytes::from_static(b"\x81")).unwrap();
+    outbox.abort();
+    assert_eq!(batch(&outbox), Some(vec![]));
+    assert_eq!(outbox.unsent(), 1);
+}
+
+#[test]
+fn room_is_waited_for() {
+    let outbox = Outbox::new(100);
+    let small = Bytes::from_static(b"\x81");
+    outbox.push(vec![0x81; 100].into()).unwrap();
+    assert_eq!(block_on(poll_once(outbox.room_for(&small))), None);
+    batch(&outbox);
+    assert_eq!(block_on(poll_once(outbox.room_for(&small))), Some(()));
+}
+
+#[test]
+fn where_there_is_room_for_a_small_frame_a_great_one_may_have_to_wait() {
+    let outbox = Outbox::new(1000);
+    let (small, great) = (Bytes::from_static(b"\x81"), Bytes::from(vec![0x81; 5000]));
+    outbox.push(small.clone()).unwrap();
+    assert_eq!(block_on(poll_once(outbox.room_for(&small))), Some(()));
+    assert_eq!(block_on(poll_once(outbox.room_for(&great))), None);
+    batch(&outbox);
+    assert_eq!(block_on(poll_once(outbox.room_for(&great))), Some(()));
+    assert_eq!(outbox.push(great), Ok(()));
+}
+
+#[test]
+fn what_a_socket_does_not_take_waits_for_the_writer_and_stays_in_order() {
+    const FRAMES: usize = 400;
+    let frame = |n: usize| Bytes::from(vec![n as u8; 20_000 + n]);
+    block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let tcp = SharedTcp::from(listener.accept().await.unwrap().0);
+        rustix::net::sockopt::set_socket_send_buffer_size(&tcp, 64 * 1024).unwrap();
+        let outbox = Arc::new(Outbox::onto(tcp.clone(), usize::MAX));
+        assert_eq!((outbox.send(&frame(0)), outbox.backlog()), (Ok(()), 0));
+        let mut sent = 1;
+        while outbox.backlog() == 0 {
+            outbox.send(&frame(sent)).unwrap();
+            sent += 1;
+            assert!(sent < FRAMES, "the socket takes everything");
+        }
+        // Now it writes, and between its writes it is written to directly.
+        let writing = smol::spawn(writer::write(tcp, outbox.clone()));
+        let mut received = Vec::new();
+        while sent < FRAMES {
+            outbox.send(&frame(sent)).unwrap();
+            sent += 1;
+            let mut some = vec![0; 30_000];
+            let count = reader.read(&mut some).await.unwrap();
+            received.extend_from_slice(&some[..count]);
+        }
+        outbox.close(last(), Backlog::Write);
+        reader.read_to_end(&mut received).await.unwrap();
+        writing.await;
+        let all: Vec<u8> = (0..FRAMES).flat_map(frame).chain(last()).collect();
+        assert!(received == all, "{} bytes of {}", received.len(), all.len());
+    });
+}
