@@ -62,7 +62,9 @@ async fn tell(url: BusUrl, patience: Patience, since: Since, json: bool) -> Resu
             Seen::Event(text) => read = line(&text).is_none_or(|line| print(&line)),
             Seen::Snapshot(text) => {
                 let seq = Snapshot::parse(&text)?.seq;
-                note(format_args!("events up to {seq} that were not told are gone"));
+                note(format_args!(
+                    "events up to {seq} may be missing: the bus has not kept them all"
+                ));
                 read = !json || print(format_args!(r#"{{"ev":"resync","seq":{seq}}}"#));
             }
             Seen::Away(why) => note(format_args!("the bus is gone ({why}); waiting for it")),

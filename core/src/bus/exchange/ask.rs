@@ -463,7 +463,7 @@ impl Exchange {
             self.jobs.get(*handle).is_some_and(|job| matches!(job.phase, Phase::BackingOff { .. }))
         };
         let later = self.jobs.handles().filter(waits);
-        let all = self.queue.in_order().into_iter().chain(self.parked.iter().copied()).chain(later);
+        let all = self.queue.in_order().into_iter().chain(self.parked.iter()).chain(later);
         let row = |handle: u32| {
             let job = self.jobs.get(handle)?;
             Some(PendingRow {

@@ -67,7 +67,7 @@ impl Exchange {
         let id = job.id;
         let waits = matches!(job.phase, Phase::Pending);
         let queued = queue.contains(&handle);
-        let parked = self.parked.contains(&handle);
+        let parked = self.parked.contains(handle);
         ensure((queued || parked) == waits, || format!("{id}: {:?}, queued {queued}", job.phase))?;
         ensure(!(queued && parked), || format!("{id} is queued and parked"))?;
         ensure(!parked || !job.declined().is_empty(), || format!("{id} is parked for nothing"))?;
@@ -125,7 +125,7 @@ impl Exchange {
         if self.mode != RemoteMode::Accepting {
             return Ok(());
         }
-        for handle in self.queue.in_order().into_iter().chain(self.parked.iter().copied()) {
+        for handle in self.queue.in_order().into_iter().chain(self.parked.iter()) {
             let Some(job) = self.jobs.get(handle) else { continue };
             let wants = |it: &&Remote| !job.declined().contains(&it.session);
             let remotes = || self.remotes.handles().filter_map(|at| self.remotes.get(at));

@@ -155,6 +155,14 @@ impl Job {
         self.rare.get_or_insert_default().declined.push(by);
     }
 
+    /// Forgets decliners who are no more, so that a job which nobody wants does
+    /// not remember everybody who ever came.
+    pub(super) fn retain_decliners(&mut self, lives: impl Fn(SessionId) -> bool) {
+        if let Some(rare) = &mut self.rare {
+            rare.declined.retain(|by| lives(*by));
+        }
+    }
+
     /// The session that submitted it; `None`: a client of version 0.
     pub(super) fn owner(&self) -> Option<SessionId> {
         (self.owner > 0).then_some(SessionId::new(self.owner))

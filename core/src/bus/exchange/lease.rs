@@ -137,8 +137,16 @@ impl Exchange {
                 {
                     job.decline(it.session);
                 }
+                self.forget_gone_decliners(handle);
                 self.give_back(handle, &lease, Details { ran_ms: None, ..details });
             }
+        }
+    }
+
+    fn forget_gone_decliners(&mut self, handle: u32) {
+        let (jobs, remotes) = (&mut self.jobs, &self.remotes);
+        if let Some(job) = jobs.get_mut(handle) {
+            job.retain_decliners(|by| remotes.handle(by).is_some());
         }
     }
 

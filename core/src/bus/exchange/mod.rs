@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod job;
 mod lease;
+mod parked;
 mod remote;
 mod settle;
 mod store;
@@ -12,7 +13,7 @@ mod story;
 mod tests;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,6 +24,7 @@ use serde_json::value::{RawValue, to_raw_value};
 pub use self::store::{Persist, PersistOp, RestoreError};
 
 use self::job::{Job, Phase};
+use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
 use self::story::{Details, Entry, Story};
@@ -111,7 +113,7 @@ pub struct Exchange {
     leases: BTreeMap<LeaseId, u32>,
     queue: Queue,
     /// Pending jobs that are not in the queue: nobody who has room wants them.
-    parked: BTreeSet<u32>,
+    parked: Parked,
     /// By scheduler: those with room, the emptiest first.
     roomy: IndexHeap<(Reverse<u32>, SessionId)>,
     /// By scheduler: the job that it would evict.
@@ -185,7 +187,7 @@ impl Exchange {
             jobs: Table::new(),
             leases: BTreeMap::new(),
             queue: Queue::new(),
-            parked: BTreeSet::new(),
+            parked: Parked::default(),
             roomy: IndexHeap::new(),
             victims: IndexHeap::new(),
             timers: IndexHeap::new(),
@@ -357,7 +359,9 @@ impl Exchange {
     /// Takes a job out of wherever it waits.
     fn dequeue(&mut self, handle: u32) {
         self.queue.remove(handle);
-        self.parked.remove(&handle);
+        if let Some(job) = self.jobs.get(handle) {
+            self.parked.remove(handle, job.declined());
+        }
         let backing_off = |job: &Job| matches!(job.phase, Phase::BackingOff { .. });
         if self.jobs.get(handle).is_some_and(backing_off) {
             self.backing_off -= 1;
@@ -382,6 +386,9 @@ impl Exchange {
                 self.victims.remove(remote);
             }
             Some(victim) => self.victims.insert(remote, Reverse(victim)),
+        }
+        if it.room() > 0 || it.victim().is_some() {
+            self.parked.offer(it.session);
         }
     }
 

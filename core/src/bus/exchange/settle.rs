@@ -20,13 +20,16 @@ impl Exchange {
         }
         self.unpark();
         while let Some(handle) = self.queue.first() {
-            match self.room_for(handle) {
+            if self.roomy.len() == 0 {
+                break;
+            }
+            // Whom everybody with room has declined may evict somewhere else:
+            // that takes no slot from those who come after it.
+            match self.room_for(handle).or_else(|| self.evictor_for(handle)) {
                 Some(remote) => self.assign(now, handle, remote),
-                None if self.roomy.len() == 0 => break,
                 None => self.park(handle),
             }
         }
-        self.unpark();
         while let Some(handle) = self.queue.most_urgent() {
             match self.evictor_for(handle) {
                 Some(remote) => self.assign(now, handle, remote),
@@ -39,17 +42,19 @@ impl Exchange {
     /// Puts a job aside that nobody wants, so that it does not hold up others.
     fn park(&mut self, handle: u32) {
         self.queue.remove(handle);
-        self.parked.insert(handle);
+        if let Some(job) = self.jobs.get(handle) {
+            self.parked.insert(handle, job.declined());
+        }
     }
 
     fn is_declined(&self, handle: u32) -> bool {
         self.jobs.get(handle).is_some_and(|job| !job.declined().is_empty())
     }
 
-    /// Puts everything back into its place that was put aside, so that it is
-    /// offered again in its turn.
+    /// Puts back into its place what was put aside and may be wanted now, so
+    /// that it is offered again in its turn.
     fn unpark(&mut self) {
-        for handle in core::mem::take(&mut self.parked) {
+        for handle in self.parked.wanted() {
             if let Some(job) = self.jobs.get(handle) {
                 let (place, priority) = job.place(&self.config);
                 self.queue.insert(handle, place, priority);
@@ -270,7 +275,9 @@ impl Exchange {
     /// Forgets a scheduler that is not connected and holds nothing.
     pub(super) fn drop_if_gone(&mut self, remote: u32) {
         if self.remotes.get(remote).is_some_and(|it| it.client.is_none() && it.leases.is_empty()) {
-            self.remotes.remove(remote);
+            if let Some(gone) = self.remotes.remove(remote) {
+                self.parked.withdraw(gone.session);
+            }
             self.refresh(remote);
         }
     }
