@@ -11,6 +11,9 @@ pub(crate) struct Row {
     /// The work, in words.
     pub(crate) what: String,
     pub(crate) metrics: Vec<Metric>,
+    /// Rounds for each that is asked for: more where the machine changes from
+    /// one second to the next.
+    pub(crate) slices: usize,
     pub(crate) contenders: Vec<Contender>,
 }
 
@@ -98,7 +101,7 @@ impl Row {
         let count = self.contenders.len();
         let mut figures = vec![BTreeMap::new(); count];
         let mut troubles: Vec<Option<Trouble>> = (0..count).map(|_| None).collect();
-        for round in 0..terms.rounds {
+        for round in 0..terms.rounds * self.slices {
             for turn in 0..count {
                 let index = (round + turn) % count;
                 if troubles[index].is_some() {
@@ -203,6 +206,7 @@ mod tests {
             key: "k".to_owned(),
             what: "w".to_owned(),
             metrics: vec![metric],
+            slices: 1,
             contenders: vec![
                 Contender::new(Role::Ours, "ours", move |_| Ok(vec![ours.next()])),
                 Contender::new(Role::Limit, "limit", move |_| Ok(vec![limit.next()])),

@@ -67,6 +67,7 @@ fn row(
             unit: "ns",
             target: Target::TimesLimit(4.0),
         }],
+        slices: 1,
         contenders: vec![
             Contender::new(Role::Ours, "SchedulerBin", move |terms| Ok(vec![Some(ours(terms)?)])),
             Contender::new(Role::Limit, "BinaryHeap, push and pop", move |terms| {

@@ -32,6 +32,7 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
         what: "1 slot, a victim that ends at TERM: from the decision until there is the successor"
             .to_owned(),
         metrics: vec![Metric { what: "median", unit: "us", target }],
+        slices: 1,
         contenders: vec![
             Contender::new(Role::Ours, "the scheduler of this library", |terms| {
                 Ok(vec![Some(smol::block_on(ours(times(terms)))? / 1e3)])

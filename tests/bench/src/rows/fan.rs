@@ -51,6 +51,7 @@ pub(super) fn throughput(kit: &Kit) -> Vec<Row> {
                 unit: "/s",
                 target: Target::OfLimit(least),
             }],
+            slices: 1,
             contenders: contenders(kit, !single, measure),
         }
     };
@@ -79,6 +80,7 @@ pub(super) fn latency(kit: &Kit) -> Vec<Row> {
                 unit: "us",
                 target: Target::TimesLimit(most),
             }],
+            slices: 1,
             contenders: contenders(kit, false, measure),
         }
     };

@@ -22,6 +22,7 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
             unit: "KiB",
             target: Target::AtMost(6.0),
         }],
+        slices: 1,
         contenders: vec![
             Contender::new(Role::Ours, "bus", move |terms| {
                 measure(&ours.bus()?, Dialect::Bus, terms)

@@ -15,6 +15,7 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
             unit: "B",
             target: Target::AtMost(200.0),
         }],
+        slices: 1,
         contenders: vec![Contender::new(Role::Ours, "bus", move |terms| {
             let bus = kit.bus()?;
             // The stories of jobs that are kept for observers have their bound by then.

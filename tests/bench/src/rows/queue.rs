@@ -25,12 +25,13 @@ fn row(kit: &Kit, producers: usize) -> Row {
             counted(producers, "producer")
         ),
         metrics: metrics(Target::Ahead),
+        slices: 1,
         contenders: vec![
             Contender::new(Role::Ours, "bus, in memory", move |terms| {
-                Ok(figures(bus_jobs(&kit.bus()?, producers, pace(terms, true))?))
+                Ok(figures(bus_jobs(&kit.bus()?, producers, pace(terms))?))
             }),
             Contender::new(Role::Peer, "beanstalkd, in memory", move |terms| {
-                Ok(figures(beanstalkd_jobs(&beanstalkd(None)?, producers, pace(terms, true))?))
+                Ok(figures(beanstalkd_jobs(&beanstalkd(None)?, producers, pace(terms))?))
             }),
             Contender::new(Role::Peer, "RabbitMQ", |_| {
                 let what = "a load generator for AMQP";
@@ -76,6 +77,6 @@ pub(super) fn beanstalkd(log: Option<&Path>) -> Result<Server> {
     })
 }
 
-pub(super) fn pace(terms: &Terms, spinning: bool) -> Pace {
-    Pace { time: Duration::from_millis(terms.pick(2000, 300)), spinning }
+const fn pace(terms: &Terms) -> Pace {
+    Pace { time: Duration::from_millis(terms.pick(2000, 300)), spinning: true }
 }

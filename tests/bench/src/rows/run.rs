@@ -59,6 +59,7 @@ fn row(kit: &Kit, slots: usize) -> Row {
         key: format!("run-{slots}"),
         what: format!("{JOB} through {slots} slots: submitted, started, reaped, told"),
         metrics: vec![jobs, cost],
+        slices: 1,
         contenders,
     }
 }

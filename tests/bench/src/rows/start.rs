@@ -37,6 +37,7 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
         what: "from submitting a job until its scheduler has started the process, all idle"
             .to_owned(),
         metrics: vec![Metric { what: "median", unit: "us", target }],
+        slices: 1,
         contenders: vec![
             Contender::new(Role::Ours, "bus, with an agent of this library", move |terms| {
                 let bus = ours.bus()?;
