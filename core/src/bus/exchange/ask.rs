@@ -191,22 +191,7 @@ impl Exchange {
         let known = handle.and_then(|handle| self.jobs.get_mut(handle));
         match known.map(|job| &mut job.phase) {
             Some(Phase::Unsaved(unsaved)) => unsaved.waiting.push((client, re)),
-            _ => {
-                handle.into_iter().for_each(|handle| self.hand_on(handle, client));
-                self.accepted(client, re.as_deref(), job, true);
-            }
-        }
-    }
-
-    /// Who submits a job again, under its key, has it from now on if its owner
-    /// is not there: a producer that was killed hears of its jobs again.
-    fn hand_on(&mut self, handle: u32, to: ClientId) {
-        let Some(heir) = self.peers.get(&to).map(|peer| peer.session) else { return };
-        let Some(job) = self.jobs.get_mut(handle) else { return };
-        let owner = job.owner();
-        if self.peers.values().all(|peer| Some(peer.session) != owner) {
-            job.set_owner(heir);
-            self.save(handle);
+            _ => self.accepted(client, re.as_deref(), job, true),
         }
     }
 

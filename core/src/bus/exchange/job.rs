@@ -168,10 +168,6 @@ impl Job {
         (self.owner > 0).then_some(SessionId::new(self.owner))
     }
 
-    pub(super) const fn set_owner(&mut self, owner: SessionId) {
-        self.owner = owner.number();
-    }
-
     pub(super) fn place(&self, config: &ExchangeConfig) -> (QueueKey, PriorityKey) {
         let (job, priority) = (self.id, self.priority);
         let place = QueueKey::new(job, priority, self.submitted, config.policy.aging);

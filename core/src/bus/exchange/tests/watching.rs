@@ -70,14 +70,3 @@ fn a_snapshot_shows_what_runs_what_waits_and_why() {
         (&"c2".into(), &1.into())
     );
 }
-
-#[test]
-fn who_submits_again_under_its_key_hears_of_a_job_whose_owner_is_gone() {
-    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), producer(3)]);
-    let key = r#"{"key":"k"}"#;
-    scene.hears(3, r#"{"cmd":"subscribe","jobs":"mine"}"#).submits_with(1, 5, key).said();
-    scene.submits_with(3, 5, key).reports(2, "j1", 1, "started");
-    assert_eq!(scene.said(), ["c3 dup j1", "c2 ok"], "it is another's, who is there");
-    scene.leaves(1, false).submits_with(3, 5, key).reports(2, "j1", 1, "finished");
-    assert_eq!(scene.said(), ["c3 dup j1", "c3 4 j1 finished", "c2 ok"]);
-}
