@@ -19,6 +19,10 @@ use tools::sched::{Patience, Seen, Since, Snapshot, Talk, Watch};
 const LEAVE: &str = "\x1b[?1049l";
 const CURSOR: &str = "\x1b[?25h";
 
+/// Seconds after which a view that does not show what it must is ended, which
+/// fails the test.
+const GUARD: u32 = 120;
+
 fn scheduler(url: &str) -> Program {
     let arguments = ["scheduler", "--bus", url, "--name", "g1", "-s", "1", "--allow", "sh"];
     let mut scheduler = Program::start(SCHED, &[&arguments[..], &["--grace", "0.2"]].concat());
@@ -201,7 +205,9 @@ fn a_bus_that_is_lost_leaves_what_it_said_with_its_age() {
     top.glass.shows(&["connected", "accepting"]);
     bus.signal("KILL");
     bus.status();
-    top.glass.shows(&["STALE for 2 s"]);
+    top.glass.shows(&["STALE for", "the bus is gone"]);
+    let grown = top.glass.shows_that(|picture| age(picture).is_some_and(|seconds| seconds >= 2));
+    grown.unwrap();
     top.press("d");
     top.glass.shows(&["drain the whole bus? y/n"]);
     top.press("y");
@@ -219,6 +225,11 @@ fn a_bus_that_is_lost_leaves_what_it_said_with_its_age() {
     assert_same_settings(&written);
 }
 
+/// How old what is shown is said to be, in seconds.
+fn age(picture: &str) -> Option<u64> {
+    picture.split_once("STALE for ")?.1.split(' ').next()?.parse().ok()
+}
+
 /// `sched top` in a pseudo-terminal, between two lines that tell its settings.
 struct Terminal {
     script: Child,
@@ -229,7 +240,8 @@ impl Terminal {
     /// `None`: there is no `script` here to make one, and nothing is tested.
     fn start(url: &str, without_colours: bool) -> Option<Self> {
         let line = format!(
-            "stty rows {ROWS} cols {COLUMNS}; echo \"<$(stty -g)>\"; {SCHED} top --bus {url}; \
+            "stty rows {ROWS} cols {COLUMNS}; echo \"<$(stty -g)>\"; \
+             timeout --foreground {GUARD} {SCHED} top --bus {url}; \
              status=$?; echo \"<$(stty -g)>\"; exit $status"
         );
         let mut script = Command::new("script");
@@ -255,9 +267,9 @@ impl Terminal {
         keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).unwrap();
     }
 
-    /// The process of `sched`: the child of the shell, which is that of `script`.
+    /// The process of `sched`: below `script`, a shell and `timeout`.
     fn pid(&self) -> u32 {
-        children(children(self.script.id())[0])[0]
+        (0..3).fold(self.script.id(), |pid, _| children(pid)[0])
     }
 
     /// Everything it has written, and its status.

@@ -26,12 +26,21 @@ impl Glass {
 
     /// Reads on until what is shown contains all of this; fails at its end.
     pub(crate) fn shows(&mut self, texts: &[&str]) -> String {
+        self.shows_that(|picture| texts.iter().all(|text| picture.contains(text)))
+            .unwrap_or_else(|picture| panic!("no {texts:?} in\n{picture}"))
+    }
+
+    /// Reads on until this holds of what is shown; `Err`: it has not until its
+    /// end.
+    pub(crate) fn shows_that(&mut self, holds: impl Fn(&str) -> bool) -> Result<String, String> {
         loop {
             let picture = self.picture();
-            if texts.iter().all(|text| picture.contains(text)) {
-                return picture;
+            if holds(&picture) {
+                return Ok(picture);
             }
-            assert!(self.read(), "no {texts:?} in\n{picture}");
+            if !self.read() {
+                return Err(picture);
+            }
         }
     }
 
