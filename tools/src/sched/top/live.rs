@@ -14,8 +14,10 @@ use crate::cli::Shutdown;
 use crate::sched::words::one_line;
 use crate::sched::{Failure, Patience, Seen, Snapshot, Watch};
 
-/// How often keys are looked for and the picture is drawn.
+/// How often keys are looked for, and what has changed is drawn.
 const FRAME: Duration = Duration::from_millis(100);
+/// How often it is drawn in any case, for its age.
+const AGES: Duration = Duration::from_millis(500);
 /// How old a snapshot becomes while nothing happens.
 const AT_REST: Duration = Duration::from_secs(1);
 /// And while something does.
@@ -37,6 +39,7 @@ pub(super) async fn show(url: BusUrl, patience: Patience) -> Result<(), Failure>
         looked: Instant::now(),
         waiting: false,
         moved: false,
+        changed: true,
     };
     let done = live.run().await;
     let Live { watch, screen, .. } = live;
@@ -63,6 +66,8 @@ struct Live {
     waiting: bool,
     /// Whether something has happened since.
     moved: bool,
+    /// Whether there is something new to draw.
+    changed: bool,
 }
 
 /// What the last line is about.
@@ -94,6 +99,7 @@ impl Prompt {
 impl Live {
     async fn run(&mut self) -> Result<(), Failure> {
         let mut due = Instant::now();
+        let mut drawn = None;
         loop {
             self.watch.wake_at(Some(due));
             let seen = self.watch.next().await?;
@@ -107,6 +113,11 @@ impl Live {
                 return Ok(());
             }
             self.look(now).await?;
+            let is_old = drawn.is_none_or(|then| now.saturating_duration_since(then) >= AGES);
+            if !self.changed && !is_old {
+                continue;
+            }
+            (self.changed, drawn) = (false, Some(now));
             let (view, scroll, paint) = (&self.view, &mut self.scroll, self.paint);
             let footer = self.prompt.line();
             self.screen.draw(|frame| screen::draw(frame, view, scroll, &footer, paint))?;
@@ -115,6 +126,7 @@ impl Live {
 
     fn see(&mut self, seen: Seen) -> Result<(), Failure> {
         let durable = self.watch.welcome().is_some_and(|welcome| welcome.durable);
+        self.changed |= seen != Seen::Alarm;
         match seen {
             Seen::Event(text) => {
                 self.moved = true;
@@ -166,6 +178,7 @@ impl Live {
 
     async fn keys_say_quit(&mut self) -> Result<bool, Failure> {
         while event::poll(Duration::ZERO).map_err(|why| failed(&why))? {
+            self.changed = true;
             let Event::Key(key) = event::read().map_err(|why| failed(&why))? else { continue };
             if key.kind != KeyEventKind::Release && self.key_says_quit(key).await? {
                 return Ok(true);
