@@ -99,14 +99,10 @@ fn line<T: Serialize>(kind: &'static str, row: &T) -> Result<String, Failure> {
 }
 
 fn tables(snapshot: &Snapshot, width: usize) -> String {
-    let Totals { running, slots, pending } = snapshot.counters;
+    let Totals { running, slots, pending, .. } = snapshot.counters;
     let mode = one_line(&snapshot.mode);
     let mut text = format!("{mode}; {running} running in {slots} slots, {pending} pending\n");
-    for (title, table) in [
-        ("SCHEDULERS", schedulers(snapshot)),
-        ("RUNNING", running_jobs(snapshot)),
-        ("PENDING, in the order in which they will run", pending_jobs(snapshot)),
-    ] {
+    for (title, table) in sections(snapshot) {
         if !table.is_empty() {
             let _infallible = writeln!(text, "\n{title}\n{}", table.lines(width).join("\n"));
         }
@@ -116,6 +112,15 @@ fn tables(snapshot: &Snapshot, width: usize) -> String {
         let _infallible = writeln!(text, "and {hidden} more");
     }
     text
+}
+
+/// What there is, as tables with their titles.
+pub(super) fn sections(snapshot: &Snapshot) -> [(&'static str, Table); 3] {
+    [
+        ("SCHEDULERS", schedulers(snapshot)),
+        ("RUNNING", running_jobs(snapshot)),
+        ("PENDING, in the order in which they will run", pending_jobs(snapshot)),
+    ]
 }
 
 fn schedulers(snapshot: &Snapshot) -> Table {

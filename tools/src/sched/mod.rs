@@ -41,6 +41,7 @@ mod steer;
 mod submit;
 pub mod table;
 mod talk;
+mod top;
 mod wait;
 mod watch;
 mod words;
@@ -76,6 +77,8 @@ pub enum Verb {
     Cancel(cancel::Cancel),
     /// What happens.
     Events(events::Events),
+    /// All of it, live.
+    Top(top::Top),
     /// Starts nothing new.
     Pause(steer::Pause),
     /// Goes on.
@@ -103,6 +106,7 @@ impl Verb {
             Self::Wait(verb) => verb.run(),
             Self::Cancel(verb) => verb.run(),
             Self::Events(verb) => verb.run(),
+            Self::Top(verb) => verb.run(),
             Self::Pause(verb) => verb.run(),
             Self::Resume(verb) => verb.run(),
             Self::Drain(verb) => verb.run(),

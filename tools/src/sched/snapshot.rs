@@ -94,6 +94,28 @@ pub struct Totals {
     pub running: u64,
     /// Slots of all schedulers that are connected.
     pub slots: u64,
+    /// Runs that were evicted.
+    pub evictions: u64,
+    /// Time of runs that were not evicted, in milliseconds.
+    pub useful_ms: u64,
+    /// Time of runs that were, in milliseconds.
+    pub wasted_ms: u64,
+    /// Jobs that finished.
+    pub finished: u64,
+    /// Jobs that failed.
+    pub failed: u64,
+    /// Jobs that reached a limit on their time.
+    pub timed_out: u64,
+    /// Jobs whose outcome is that they were evicted.
+    pub evicted: u64,
+    /// Jobs that were cancelled.
+    pub cancelled: u64,
+    /// Jobs that waited too long.
+    pub expired: u64,
+    /// Jobs that could not be started.
+    pub spawn_failed: u64,
+    /// Jobs that lost too many leases.
+    pub lost: u64,
 }
 
 impl Snapshot {

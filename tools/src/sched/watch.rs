@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sched_core::bus::v1::ErrorCode;
+use sched_core::bus::v1::{ErrorCode, Welcome};
 use sched_core::bus::{Session, SessionEvent};
 
 use super::talk::Heard;
@@ -155,6 +155,26 @@ impl Watch {
     pub async fn look_around(&mut self) -> Result<(), Failure> {
         (self.seq, self.all) = (None, true);
         self.subscribe().await
+    }
+
+    /// Asks for a snapshot beside: the events go on as they were. `false`: not
+    /// now, a subscription is under way.
+    ///
+    /// # Errors
+    ///
+    /// The client has ended.
+    pub async fn look_again(&mut self) -> Result<bool, Failure> {
+        if self.answered {
+            let all = self.all;
+            self.asked = self.talk.ask(move |session| session.subscribe(None, all)).await?;
+        }
+        Ok(self.answered)
+    }
+
+    /// The terms of the bus as it was greeted last.
+    #[must_use]
+    pub const fn welcome(&self) -> Option<Welcome> {
+        self.talk.welcome()
     }
 
     /// Ends it in order.

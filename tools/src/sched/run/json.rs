@@ -29,10 +29,11 @@ struct Told<'a> {
 /// Tells of a job, with all that its last run wrote.
 pub(super) fn write_job(out: &mut impl Write, line: &JobLine, ended: &Ended) -> io::Result<()> {
     let exit = exit_of(&ended.outcome);
+    let command = String::from_utf8_lossy(&line.text);
     let told = Told {
         line: line.number,
         priority: Some(line.priority.number()),
-        command: Some(&String::from_utf8_lossy(&line.text)),
+        command: Some(&command),
         outcome: ended.outcome.kind().name(),
         code: exit
             .and_then(|exit| if let ExitStatus::Code(code) = exit { Some(code) } else { None }),
