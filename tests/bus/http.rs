@@ -73,7 +73,8 @@ fn every_path_is_answered_and_the_connection_ends() {
             let head = ask(&bus, "HEAD", path, "").await;
             assert_eq!((head.status, &*head.body), (200, ""), "{path}");
             assert_eq!(head.header("content-type"), answer.header("content-type"));
-            assert!(head.header("content-length").is_some(), "{path}: {}", head.head);
+            let named = head.header("content-length").is_some();
+            assert_eq!(named, !answer.body.is_empty(), "{path}: {}", head.head);
         }
         bus.until(|now| now.http_requests == 12).await;
         let stats = bus.drop().await;
@@ -197,7 +198,7 @@ fn a_bus_that_drains_is_not_ready() {
         let mut admin = Peer::register(&bus, r#""type":"observer""#).await;
         assert_eq!(get(&bus, "/readyz").await.body, "ready\n");
         for (verb, status) in [("drain", 503), ("resume", 200), ("pause", 200)] {
-            admin.ask(&format!(r#"{{"cmd":"admin","id":1,"verb":"{verb}"}}"#), "ok").await;
+            admin.ask(&format!(r#"{{"cmd":"{verb}","id":1}}"#), "ok").await;
             assert_eq!(get(&bus, "/readyz").await.status, status, "{verb}");
             assert_eq!(get(&bus, "/healthz").await.status, 200, "{verb}");
         }
@@ -252,7 +253,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 for family in text_string_to_metric_families(sys.stdin.read()):
     for sample in family.samples:
         labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-        print(f"{sample.name}{{{labels}}} {sample.value}")
+        print(f"{sample.name}{{{labels}}} {float(sample.value)}")
 "#;
 
 /// The samples, as Python's parser reads them.
