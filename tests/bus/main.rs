@@ -11,6 +11,7 @@ mod client_comes_back;
 mod closing;
 mod fan_out;
 mod floods;
+mod http;
 mod malformed;
 mod python_clients;
 mod roles;

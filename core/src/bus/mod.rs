@@ -17,6 +17,7 @@
 
 mod broker;
 mod exchange;
+mod histogram;
 mod message;
 mod payload;
 mod session;
@@ -26,6 +27,7 @@ pub mod v1;
 
 pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Publication, Transmit};
 pub use exchange::{Exchange, ExchangeConfig, Persist, PersistOp, RestoreError};
+pub use histogram::Histogram;
 pub use message::{Command, CommandError, Role};
 pub use payload::{MAX_RUNTIME, PayloadError, TestJob};
 pub use session::{Identity, JobReport, Session, SessionEvent};

@@ -31,6 +31,9 @@
 //! - What a bus hears mostly, whole text frames, goes past the WebSocket layer,
 //!   many at a time; the layer has everything else, and the last word.
 //!
+//! - The bus serves plain HTTP on the same port, one request a connection. What
+//!   asks for an upgrade goes to the WebSocket layer as it came.
+//!
 //! Once an end has begun to close, everything that is left to do on that
 //! connection is done within [`LINGER`].
 //!
@@ -43,6 +46,7 @@
 mod agent;
 mod backoff;
 mod client;
+mod http;
 mod outbox;
 mod receiver;
 mod server;

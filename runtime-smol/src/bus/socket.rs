@@ -69,6 +69,11 @@ impl Socket {
         &self.tcp
     }
 
+    /// Lets what was read be read again, and before all else.
+    pub(super) fn put_back(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+
     /// From now on, what the layer writes goes there.
     pub(super) fn write_through(&mut self, outbox: Arc<Outbox>) {
         self.outbox = Some(outbox);

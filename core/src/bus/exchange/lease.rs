@@ -156,6 +156,9 @@ impl Exchange {
         let Some(lease) = job.lease_mut().filter(|lease| lease.started.is_none()) else { return };
         lease.started = Some(now);
         let (id, remote, level, ending) = (lease.id, lease.remote, lease.level, lease.ending);
+        if job.starts == 0 {
+            self.waits.add(now.since(job.submitted));
+        }
         job.starts += 1;
         if let Some(it) = self.remotes.get_mut(remote) {
             if it.evicting == Some(id) {
@@ -212,7 +215,10 @@ impl Exchange {
         self.tell(handle, WireState::Pending, details);
     }
 
-    const fn book(&mut self, report: &Report<'_>) {
+    fn book(&mut self, report: &Report<'_>) {
+        if report.state != ReportState::SpawnFailed {
+            self.runs.add(Duration::from_millis(report.ran_ms));
+        }
         if matches!(report.state, ReportState::Evicted) {
             self.counters.wasted_ms += report.ran_ms;
         } else {

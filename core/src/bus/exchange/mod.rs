@@ -28,6 +28,7 @@ use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
 use self::story::{Details, Entry, Story};
+use super::histogram::Histogram;
 use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, WireState};
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
@@ -149,6 +150,8 @@ pub struct Exchange {
     unsaved: VecDeque<(u64, u32)>,
     disk_fails: bool,
     counters: Counters,
+    waits: Histogram,
+    runs: Histogram,
 }
 
 /// A client of version 1.
@@ -211,6 +214,8 @@ impl Exchange {
             unsaved: VecDeque::new(),
             disk_fails: false,
             counters: Counters::default(),
+            waits: Histogram::new(),
+            runs: Histogram::new(),
         }
     }
 
@@ -298,6 +303,36 @@ impl Exchange {
             slots: connected.map(|it| u64::from(it.slots)).sum(),
             ..self.counters
         }
+    }
+
+    /// How long jobs waited for their first start.
+    #[must_use]
+    pub const fn waits(&self) -> &Histogram {
+        &self.waits
+    }
+
+    /// How long processes ran, by what schedulers reported.
+    #[must_use]
+    pub const fn runs(&self) -> &Histogram {
+        &self.runs
+    }
+
+    /// Whether the disk does not take what it is given. Submissions are refused.
+    #[must_use]
+    pub const fn disk_fails(&self) -> bool {
+        self.disk_fails
+    }
+
+    /// Whether it was told to take no more jobs.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.mode == RemoteMode::Draining
+    }
+
+    /// The events that are kept and may be told, as they are told: JSON texts,
+    /// the oldest first. What waits for the disk is not among them.
+    pub fn events(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.story.told(self.persisted)
     }
 
     fn begin(&mut self, now: Instant) -> Instant {
@@ -502,6 +537,7 @@ impl Exchange {
     /// Tells an event to everybody who wants to know, once what has been given
     /// out to the disk so far is there.
     fn publish(&mut self, entry: &Entry) {
+        self.story.publish(entry.seq, self.persist_seq);
         let wants = |peer: &Peer| {
             peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
         };

@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     pub(super) owner: Option<SessionId>,
     pub(super) frame: Arc<str>,
+    /// What must be on disk before anybody may know of it.
+    after: u64,
 }
 
 impl Story {
@@ -33,12 +35,26 @@ impl Story {
     }
 
     pub(super) fn add(&mut self, owner: Option<SessionId>, frame: Arc<str>) -> Entry {
-        let entry = Entry { seq: self.seq, owner, frame };
+        let entry = Entry { seq: self.seq, owner, frame, after: u64::MAX };
         self.entries.push_back(entry.clone());
         if self.entries.len() > self.keep {
             self.entries.pop_front();
         }
         entry
+    }
+
+    /// This event may be told once so much is on disk.
+    pub(super) fn publish(&mut self, seq: u64, after: u64) {
+        let newest_first = self.entries.iter_mut().rev();
+        if let Some(entry) = newest_first.take_while(|it| it.seq >= seq).find(|it| it.seq == seq) {
+            entry.after = after;
+        }
+    }
+
+    /// The events that anybody may know of when so much is on disk.
+    pub(super) fn told(&self, persisted: u64) -> impl Iterator<Item = &Arc<str>> {
+        let told = self.entries.iter().take_while(move |entry| entry.after <= persisted);
+        told.map(|entry| &entry.frame)
     }
 
     /// The first event that is kept, or the next if none is.

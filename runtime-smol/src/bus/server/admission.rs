@@ -3,14 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use async_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use async_tungstenite::tungstenite::handshake::server::{ErrorResponse, Response};
 use async_tungstenite::tungstenite::http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use async_tungstenite::tungstenite::http::uri::Authority;
-use async_tungstenite::tungstenite::http::{StatusCode, header};
+use async_tungstenite::tungstenite::http::{self, StatusCode, header};
 
 /// Why a handshake is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Refusal {
+pub(in super::super) enum Refusal {
     /// There is no usable `Host`, or it names somebody else.
     Host(String),
     /// The handshake comes from a page that this bus did not serve.
@@ -26,7 +26,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Judges a handshake.
+/// Judges a handshake, or a plain request.
 ///
 /// A browser sends `Origin` with every handshake, and a page cannot change it;
 /// a native client sends none, and is let in. An origin must be this bus
@@ -34,7 +34,10 @@ impl fmt::Display for Refusal {
 /// local machine are equal to each other. `Host` must be an IP address,
 /// `localhost`, or one of `allowed_hosts`: a page that has rebound its own
 /// name to this machine sends that name.
-pub(super) fn judge(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
+pub(in super::super) fn judge<T>(
+    request: &http::Request<T>,
+    allowed_hosts: &[String],
+) -> Result<(), Refusal> {
     let host = single(request, &HOST).and_then(|host| host.parse::<Authority>().ok());
     let host = host
         .filter(|host| is_own_name(host, allowed_hosts))
@@ -63,13 +66,13 @@ pub(super) fn forbidden(refusal: &Refusal, response: Response) -> ErrorResponse 
 }
 
 /// A header that is there once: with two it is open which one is meant.
-fn single<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+fn single<'a, T>(request: &'a http::Request<T>, name: &HeaderName) -> Option<&'a str> {
     let mut values = request.headers().get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
-fn shown(request: &Request, name: &HeaderName) -> String {
+fn shown<T>(request: &http::Request<T>, name: &HeaderName) -> String {
     request.headers().get(name).map_or_else(|| "(none)".to_owned(), |value| format!("{value:?}"))
 }
 
@@ -104,6 +107,8 @@ fn ip(name: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use async_tungstenite::tungstenite::handshake::server::Request;
+
     use super::*;
 
     fn judged(host: &str, origin: Option<&str>) -> Result<(), Refusal> {

@@ -1,9 +1,10 @@
 //! One client of the bus, from its handshake to its end.
 
 use std::convert::Infallible;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_channel::{Receiver as Channel, Sender};
 use async_tungstenite::tungstenite::Error as WsError;
@@ -15,6 +16,7 @@ use sched_core::ClientId;
 use smol::Timer;
 use smol::net::TcpStream;
 
+use super::super::http::{self, Asked, Http, NotServed};
 use super::super::outbox::Outbox;
 use super::super::receiver::{End, Incoming, Received, Receiver};
 use super::super::socket::Socket;
@@ -31,6 +33,7 @@ const SEND_BUFFER: usize = 256 * 1024;
 pub(super) struct Connection {
     pub(super) id: ClientId,
     pub(super) peer: SocketAddr,
+    pub(super) http: Arc<Http>,
     pub(super) config: Arc<BusConfig>,
     pub(super) inbox: Sender<Input>,
     pub(super) stop: Channel<Infallible>,
@@ -49,15 +52,52 @@ impl Connection {
         let _nodelay = tcp.set_nodelay(true);
         let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
         let shaken = Box::pin(self.handshake(tcp)).await;
-        match shaken.map(|web_socket| self.receiver(web_socket)) {
-            Ok(receiver) => self.serve(receiver).await,
+        match shaken.map(|shaken| shaken.map(|web_socket| self.receiver(web_socket))) {
+            Ok(Some(receiver)) => self.serve(receiver).await,
+            Ok(None) => {
+                let _bus_ended = self.inbox.send(Input::HttpAnswered).await;
+            }
             Err(why) => {
                 let _bus_ended = self.inbox.send(Input::NotAdmitted(self.peer, why)).await;
             }
         }
     }
 
-    async fn handshake(&self, tcp: TcpStream) -> Result<WebSocketStream<Socket>, NotAdmitted> {
+    /// `None`: it was no handshake but a plain request, and was answered.
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<Option<WebSocketStream<Socket>>, NotAdmitted> {
+        let mut socket = Socket::new(tcp);
+        let late = Instant::now() + self.config.handshake_time;
+        let asked = async { http::asked(&mut socket).await.map_err(not_read) };
+        match self.before(late, asked).await? {
+            Asked::WebSocket => self.before(late, self.shake(socket)).await.map(Some),
+            Asked::Http => {
+                let late = Instant::now() + http::ANSWER_TIME;
+                let answer = async { self.http.answer(&mut socket).await.map_err(not_served) };
+                self.before(late, answer).await.map(|()| None)
+            }
+        }
+    }
+
+    async fn before<T>(
+        &self,
+        end: Instant,
+        step: impl Future<Output = Result<T, NotAdmitted>>,
+    ) -> Result<T, NotAdmitted> {
+        let late = async {
+            Timer::at(end).await;
+            Err(NotAdmitted::Late)
+        };
+        let stopped = async {
+            let _stopped = self.stop.recv().await;
+            Err(NotAdmitted::Stopping)
+        };
+        step.or(late).or(stopped).await
+    }
+
+    async fn shake(&self, socket: Socket) -> Result<WebSocketStream<Socket>, NotAdmitted> {
         let mut refusal = None;
         #[expect(clippy::result_large_err, reason = "the type is the WebSocket library's")]
         let judge = |request: &Request, response: Response| {
@@ -66,22 +106,11 @@ impl Connection {
                 .map_err(|why| refuse(&mut refusal, why, response))
         };
         let settings = wire::settings(Side::Server, self.config.max_frame);
-        let shake = accept_hdr_async_with_config(Socket::new(tcp), judge, Some(settings));
-        let late = async {
-            Timer::after(self.config.handshake_time).await;
-            Err(NotAdmitted::Late)
-        };
-        let stopped = async {
-            let _stopped = self.stop.recv().await;
-            Err(NotAdmitted::Stopping)
-        };
-        let result = async { shake.await.map_err(NotAdmitted::Garbage) }.or(late).or(stopped).await;
-        match (result, refusal) {
-            (Err(NotAdmitted::Garbage(WsError::Http(_))), Some(why)) => {
-                Err(NotAdmitted::Refused(why))
-            }
-            (result, _) => result,
-        }
+        let shaken = accept_hdr_async_with_config(socket, judge, Some(settings)).await;
+        shaken.map_err(|error| match (error, refusal) {
+            (WsError::Http(_), Some(why)) => NotAdmitted::Refused(why),
+            (error, _) => NotAdmitted::Garbage(error),
+        })
     }
 
     fn receiver(&self, web_socket: WebSocketStream<Socket>) -> Box<Receiver> {
@@ -122,6 +151,18 @@ async fn receiver_finished(connection: &Connection, receiver: Box<Receiver>, end
     let disconnected = Input::Disconnected(connection.id, end.clone());
     let _bus_ended = connection.inbox.send(disconnected).await;
     receiver.finish(&end).await;
+}
+
+fn not_read(error: io::Error) -> NotAdmitted {
+    NotAdmitted::Garbage(error.into())
+}
+
+fn not_served(why: NotServed) -> NotAdmitted {
+    match why {
+        NotServed::Refused(why) => NotAdmitted::Refused(why),
+        NotServed::Status(status) => NotAdmitted::NotServed(status),
+        NotServed::NotHttp(error) => NotAdmitted::NotHttp(error),
+    }
 }
 
 fn refuse(slot: &mut Option<Refusal>, why: Refusal, response: Response) -> ErrorResponse {

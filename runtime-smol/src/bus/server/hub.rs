@@ -14,6 +14,7 @@ use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
 use futures_lite::FutureExt;
 use futures_lite::future::pending;
+use hyper::StatusCode;
 use sched_core::bus::{Broker, BrokerEvent};
 use sched_core::{ClientId, Instant};
 use smol::Timer;
@@ -41,7 +42,9 @@ pub(super) enum Input {
     NotAdmitted(SocketAddr, NotAdmitted),
     TurnedAway(SocketAddr),
     AcceptFailed(io::Error),
+    HttpAnswered,
     Watch(Watch),
+    KeptEvents(Sender<Vec<Arc<str>>>),
     Shutdown,
 }
 
@@ -56,6 +59,8 @@ pub(super) struct Watch {
 pub(super) enum NotAdmitted {
     Refused(Refusal),
     Garbage(WsError),
+    NotServed(StatusCode),
+    NotHttp(hyper::Error),
     Late,
     Stopping,
 }
@@ -220,7 +225,12 @@ impl Hub {
                 self.stats.accept_errors += 1;
                 self.log.tell(&"(unknown)", &format_args!("cannot accept a connection: {error}"));
             }
+            Input::HttpAnswered => self.stats.http_requests += 1,
             Input::Watch(watch) => self.watches.push(watch),
+            Input::KeptEvents(reply) => {
+                let events = self.broker.exchange().events().cloned().collect();
+                let _gone = reply.try_send(events);
+            }
             Input::Shutdown => self.shut_down(),
         }
     }
@@ -274,7 +284,10 @@ impl Hub {
     fn not_admitted(&mut self, peer: SocketAddr, why: &NotAdmitted) {
         match why {
             NotAdmitted::Refused(_) => self.stats.refused += 1,
-            NotAdmitted::Garbage(_) | NotAdmitted::Late => self.stats.handshakes_failed += 1,
+            NotAdmitted::Garbage(_)
+            | NotAdmitted::NotServed(_)
+            | NotAdmitted::NotHttp(_)
+            | NotAdmitted::Late => self.stats.handshakes_failed += 1,
             NotAdmitted::Stopping => return,
         }
         self.log.tell(&peer, why);
@@ -348,7 +361,12 @@ impl Hub {
     }
 
     fn stats(&self) -> BusStats {
+        let exchange = self.broker.exchange();
         BusStats {
+            waits: *exchange.waits(),
+            runs: *exchange.runs(),
+            disk_fails: exchange.disk_fails(),
+            draining: self.stopping || exchange.is_draining(),
             broker: self.broker.stats(),
             clients: self.broker.clients(),
             producers: self.broker.producers(),
@@ -424,6 +442,8 @@ impl fmt::Display for NotAdmitted {
         match self {
             Self::Refused(why) => write!(f, "handshake refused: {why}"),
             Self::Garbage(error) => write!(f, "not a handshake: {error}"),
+            Self::NotServed(status) => write!(f, "not a handshake: answered with {status}"),
+            Self::NotHttp(error) => write!(f, "not a handshake, nor HTTP: {error}"),
             Self::Late => f.write_str("handshake not finished in time"),
             Self::Stopping => f.write_str("the bus is shutting down"),
         }

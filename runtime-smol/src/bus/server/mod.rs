@@ -11,7 +11,7 @@
 //! comes, submissions are refused; what runs goes on, and its reports are
 //! answered once the disk has taken them.
 
-mod admission;
+pub(super) mod admission;
 mod connection;
 mod disk;
 mod fan_out;
@@ -34,6 +34,7 @@ use smol::net::{TcpListener, TcpStream};
 use smol::{Task, Timer};
 use thiserror::Error;
 
+use super::http::Http;
 use super::{DEFAULT_MAX_FRAME, HANDSHAKE_TIME};
 use crate::clock::Clock;
 use crate::store::StoreError;
@@ -61,7 +62,8 @@ pub struct BusConfig {
     pub outbox_bytes: usize,
     /// Connections beyond this many are turned away with HTTP status 503.
     pub max_connections: usize,
-    /// How long a client may take from connecting to the end of its handshake.
+    /// How long a client may take from connecting to the end of its handshake,
+    /// or of its request.
     pub handshake_time: Duration,
     /// A client that has been silent for so long is sent a ping, and closed
     /// when it has been silent for as long again.
@@ -206,10 +208,12 @@ impl BusServer {
     /// Spawn this future. Dropping it ends the bus at once.
     pub async fn run(self) -> BusStats {
         let (alive, ended) = async_channel::bounded(1);
+        let handle = self.handle();
         let hub = smol::spawn(self.hub.run());
         let inbox = self.inbox.clone();
         let accepting = Accepting {
             listener: self.listener,
+            http: Arc::new(Http::new(handle, self.config.clone())),
             config: self.config,
             inbox: self.inbox,
             stop: self.stop.1,
@@ -245,11 +249,21 @@ impl BusHandle {
         self.inbox.upgrade()?.send(Input::Watch(watch)).await.ok()?;
         answer.recv().await.ok()
     }
+
+    /// What has happened to jobs, as far as the bus has kept it and may tell
+    /// it: the events of the protocol's version 1 as JSON texts, the oldest
+    /// first. `None` when the bus has ended.
+    pub async fn kept_events(&self) -> Option<Vec<Arc<str>>> {
+        let (reply, answer) = async_channel::bounded(1);
+        self.inbox.upgrade()?.send(Input::KeptEvents(reply)).await.ok()?;
+        answer.recv().await.ok()
+    }
 }
 
 /// The task that accepts connections.
 struct Accepting {
     listener: TcpListener,
+    http: Arc<Http>,
     config: Arc<BusConfig>,
     inbox: Sender<Input>,
     stop: Receiver<Infallible>,
@@ -308,6 +322,7 @@ impl Accepting {
         let connection = Connection {
             id: ClientId::new(self.clients),
             peer,
+            http: self.http.clone(),
             config: self.config.clone(),
             inbox: self.inbox.clone(),
             stop: self.stop.clone(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sched_core::ClientId;
 use sched_core::bus::v1::Counters;
-use sched_core::bus::{BrokerEvent, BrokerStats};
+use sched_core::bus::{BrokerEvent, BrokerStats, Histogram};
 
 /// Something that happened on the bus.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +27,15 @@ pub struct BusStats {
     pub broker: BrokerStats,
     /// The queue's counts.
     pub exchange: Counters,
+    /// How long jobs waited for their first start.
+    pub waits: Histogram,
+    /// How long processes ran, by what schedulers reported.
+    pub runs: Histogram,
+    /// Whether the disk fails; submissions are refused then.
+    pub disk_fails: bool,
+    /// Whether the bus takes no more jobs: it was told to drain, or is shutting
+    /// down.
+    pub draining: bool,
     /// Clients that are connected.
     pub clients: usize,
     /// Of them: producers.
@@ -38,9 +47,12 @@ pub struct BusStats {
     pub backlog: usize,
     /// Clients since the bus was started.
     pub connected: u64,
-    /// Handshakes refused for their `Origin` or `Host`.
+    /// Requests of plain HTTP that were answered.
+    pub http_requests: u64,
+    /// Handshakes and requests refused for their `Origin` or `Host`.
     pub refused: u64,
-    /// Handshakes that were none, or not finished in time.
+    /// Handshakes that were none, nor a request that is served; or not finished
+    /// in time.
     pub handshakes_failed: u64,
     /// Connections turned away because there were too many.
     pub turned_away: u64,

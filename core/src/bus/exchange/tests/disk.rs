@@ -28,6 +28,21 @@ fn an_outcome_is_told_only_once_it_is_on_disk() {
 }
 
 #[test]
+fn the_kept_events_are_those_that_were_told_and_not_what_waits_for_the_disk() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    let kept = |scene: &Scene| scene.exchange.events().count();
+    scene.submits(1, 5);
+    assert_eq!(kept(&scene), 0);
+    scene.commit();
+    let before = kept(&scene);
+    scene.reports(2, "j1", 1, "finished").disk_fails();
+    assert_eq!((kept(&scene), scene.exchange.disk_fails()), (before, true));
+    scene.commit();
+    assert_eq!((kept(&scene), scene.exchange.disk_fails()), (before + 1, false));
+    assert!(scene.exchange.events().last().unwrap().contains("finished"));
+}
+
+#[test]
 fn a_lease_lasts_from_when_its_assignment_leaves_the_bus() {
     let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
     scene.submits(1, 5).queue_writes();
