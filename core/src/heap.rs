@@ -150,12 +150,12 @@ impl<K: Ord + Copy> IndexHeap<K> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloc::collections::BTreeMap;
 
     /// Numbers that look random: a linear congruence (Knuth's MMIX constants).
-    fn numbers(mut seed: u64) -> impl FnMut(u64) -> u64 {
+    pub(crate) fn numbers(mut seed: u64) -> impl FnMut(u64) -> u64 {
         move |below| {
             seed = seed
                 .wrapping_mul(6_364_136_223_846_793_005)

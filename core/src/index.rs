@@ -128,17 +128,8 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heap::tests::numbers;
     use alloc::collections::BTreeMap;
-
-    /// Numbers that look random: a linear congruence (Knuth's MMIX constants).
-    fn numbers(mut seed: u64) -> impl FnMut(u64) -> u64 {
-        move |below| {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % below
-        }
-    }
 
     #[test]
     fn agrees_with_a_sorted_map_through_random_use() {
