@@ -6,13 +6,15 @@
 //! finished. As many jobs wait after it as before. To be read beside the `heap`
 //! of `decisions`, and as jobs a second.
 
-use std::fmt;
+mod size;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use fastrand::Rng;
 use sched_core::bus::{Broker, Exchange, ExchangeConfig};
 use sched_core::{ClientId, Duration, Instant};
+
+use self::size::Size;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -39,18 +41,6 @@ fn submit_assign_finish(bencher: Bencher<'_, '_>, size: Size) {
     let mut bus = Bus::full(size);
     (0..ROUNDS).for_each(|_| bus.round());
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| bus.round());
-}
-
-#[derive(Clone, Copy)]
-struct Size {
-    pending: usize,
-    slots: usize,
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pending, {} slots", self.pending, self.slots)
-    }
 }
 
 const PRODUCER: ClientId = ClientId::new(1);

@@ -9,9 +9,10 @@
 //! `allocs` of 0 is meant: once a bin has been as full as it gets, no decision
 //! allocates.
 
+mod size;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::fmt;
 use std::num::NonZeroUsize;
 
 use divan::{AllocProfiler, Bencher, black_box};
@@ -20,6 +21,8 @@ use sched_core::{
     Action, Duration, Exit, ExitStatus, Instant, JobId, JobSpec, Policy, Priority, RunId,
     SchedulerBin, Stop,
 };
+
+use self::size::Size;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -87,18 +90,6 @@ fn submit_evict_requeue(bencher: Bencher<'_, '_>, size: Size) {
     let mut world = World::full(size, policy);
     (0..ROUNDS).for_each(|_| world.submit_evict_requeue());
     bencher.bench_local(|| world.submit_evict_requeue());
-}
-
-#[derive(Clone, Copy)]
-struct Size {
-    pending: usize,
-    slots: usize,
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pending, {} slots", self.pending, self.slots)
-    }
 }
 
 /// How many priorities there are.
