@@ -13,7 +13,7 @@ use std::{fs, thread};
 use sched_core::Priority;
 use sched_core::bus::{Role, TestJob};
 use sched_runtime_smol::bus::{BusClient, ClientConfig};
-use support::{BUS, PRODUCER, Program, TEST_SCHEDULER, children, descriptors, output, text};
+use support::{BUS, PRODUCER, Program, SCHED, TEST_SCHEDULER, children, descriptors, output, text};
 
 fn job(priority: i32, millis: u64) -> TestJob {
     TestJob { priority: Priority::new(priority), runtime: Duration::from_millis(millis) }
@@ -293,5 +293,23 @@ fn an_evicted_job_comes_back_and_finishes() {
     scheduler.signal("INT");
     assert_eq!(scheduler.status(), Some(0));
     assert!(scheduler.rest().contains("finished       2\n  evicted        1\n  evictions      1"));
+    smol::block_on(producer.close());
+}
+
+#[test]
+fn it_has_a_name_runs_the_programs_it_may_and_old_jobs_that_were_queued() {
+    let mut bus = Program::start(BUS, &["--listen", "127.0.0.1:0", "--queue-job-requests"]);
+    let url = bus.url();
+    let producer = submit(&url, [job(3, 0)]);
+    let mut scheduler = scheduler(&mut bus, &url, &["--name", "g7", "--allow", "echo"]);
+    scheduler.logs("g7: 5 slots");
+    scheduler.logs("j1 (priority 3) finished");
+    let run = |program| {
+        let arguments = ["submit", "--bus", &url, "--wait", "--expires", "1", "--", program, "hi"];
+        let done = output(SCHED, &arguments);
+        (done.status.code(), text(&done.stdout).to_owned())
+    };
+    assert_eq!(run("echo"), (Some(0), "j2\nhi\n".to_owned()));
+    assert_eq!(run("printf"), (Some(122), "j3\n".to_owned()));
     smol::block_on(producer.close());
 }
