@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod demo;
+pub mod lines;
 pub mod narrate;
 pub mod scenes;
 pub mod sched;

@@ -100,6 +100,10 @@ fn a_bad_line_is_named_and_skipped_only_if_that_is_wished() {
         assert_eq!(refused.status.code(), Some(125));
         assert!(text(&refused.stderr).contains(why), "{}", text(&refused.stderr));
     }
+    let endless = File::new("endless.swf", &"1 ".repeat(1024 * 1024));
+    let refused = output(SCHED, &["simulate", endless.path()]);
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(text(&refused.stderr).contains("line 1: it is longer than"));
     let missing = output(SCHED, &["simulate", "/no/such/file"]);
     assert_eq!(missing.status.code(), Some(125));
 }

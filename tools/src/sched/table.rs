@@ -3,14 +3,21 @@
 use std::io;
 
 use rustix::termios::tcgetwinsize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The width where there is no terminal, or one that does not say.
 const USUAL_WIDTH: usize = 80;
-/// The last column is never made narrower than this.
+/// The last column is never made narrower than this: it goes below its row
+/// instead.
 const NARROWEST: usize = 20;
 const GAP: &str = "  ";
+/// How far a last column is set in that stands below its row.
+const INDENT: usize = 4;
 
 /// Rows under a heading. The last column is set in as many lines as it needs.
+///
+/// Widths are those of a terminal, where a letter of some scripts takes two
+/// columns, and an accent none.
 #[derive(Clone, Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -36,21 +43,25 @@ impl Table {
         self.rows.len() == 1
     }
 
-    /// The lines, none longer than `width` unless a column other than the last
-    /// asks for it.
+    /// The lines, none wider than `width` unless the columns before the last ask
+    /// for it.
     #[must_use]
     pub fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths();
         let Some((_, fixed)) = widths.split_last() else { return Vec::new() };
         let before: usize = fixed.iter().map(|column| column + GAP.len()).sum();
-        let left = width.saturating_sub(before).max(NARROWEST);
-        self.rows.iter().flat_map(|row| self.set(row, fixed, before, left)).collect()
+        let beside = width.saturating_sub(before);
+        let last = match beside < NARROWEST.min(widths.last().copied().unwrap_or(0)) {
+            true => Last::Below(width.saturating_sub(INDENT).max(NARROWEST)),
+            false => Last::Beside(before, beside),
+        };
+        self.rows.iter().flat_map(|row| self.set(row, fixed, last)).collect()
     }
 
-    fn set(&self, row: &[String], fixed: &[usize], before: usize, left: usize) -> Vec<String> {
+    fn set(&self, row: &[String], fixed: &[usize], place: Last) -> Vec<String> {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(fixed).enumerate() {
-            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            let padding = " ".repeat(width.saturating_sub(cell.width()));
             match self.numbers.contains(&column) {
                 true => line.extend([&padding, cell.as_str(), GAP]),
                 false => line.extend([cell, padding.as_str(), GAP]),
@@ -58,9 +69,20 @@ impl Table {
         }
         let last = row.last().map(String::as_str).unwrap_or_default();
         let mut lines = Vec::new();
-        for part in wrap(last, left) {
+        let (indent, room) = match place {
+            Last::Beside(indent, room) => (indent, room),
+            Last::Below(room) => {
+                lines.push(line.trim_end().to_owned());
+                if last.is_empty() {
+                    return lines;
+                }
+                line = " ".repeat(INDENT);
+                (INDENT, room)
+            }
+        };
+        for part in wrap(last, room) {
             lines.push(format!("{line}{part}").trim_end().to_owned());
-            line = " ".repeat(before);
+            line = " ".repeat(indent);
         }
         lines
     }
@@ -68,14 +90,19 @@ impl Table {
     fn widths(&self) -> Vec<usize> {
         let columns = self.rows.first().map_or(0, Vec::len);
         let widest = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max()
         };
         (0..columns).map(|column| widest(column).unwrap_or(0)).collect()
     }
+}
+
+/// Where the last column goes.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    /// Beside the others, which take the first; the second is left for it.
+    Beside(usize, usize),
+    /// Below them, in lines of this width.
+    Below(usize),
 }
 
 /// The width of the terminal on stdout.
@@ -93,8 +120,8 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut room = width;
     for word in text.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        if rest.len() < room || (room == width && rest.len() <= room) {
+        let long = word.width();
+        if long < room || (room == width && long <= room) {
             if room < width {
                 push(&mut lines, " ");
                 room -= 1;
@@ -103,14 +130,14 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             lines.push(String::new());
             room = width;
         }
-        while !rest.is_empty() {
-            if room == 0 {
+        for letter in word.chars() {
+            let takes = letter.width().unwrap_or(0);
+            if takes > room {
                 lines.push(String::new());
                 room = width;
             }
-            let part: String = rest.drain(..room.min(rest.len())).collect();
-            room -= part.chars().count();
-            push(&mut lines, &part);
+            room = room.saturating_sub(takes);
+            push(&mut lines, letter.encode_utf8(&mut [0; 4]));
         }
     }
     lines
@@ -138,6 +165,31 @@ mod tests {
             "j1234     3",
         ];
         assert_eq!(table.lines(33), expected);
+    }
+
+    #[test]
+    fn letters_count_as_they_are_shown() {
+        let mut table = Table::new(&["NAME", "N", "WHY"], &[1]);
+        table.row(["観測".into(), "1".into(), "é".into()]);
+        table.row(["e\u{301}te\u{301}".into(), "2".into(), "b".into()]);
+        assert_eq!(table.lines(80), ["NAME  N  WHY", "観測  1  é", "e\u{301}te\u{301}   2  b"]);
+        assert_eq!(wrap("観測の順", 5), ["観測", "の順"]);
+    }
+
+    #[test]
+    fn in_a_narrow_terminal_the_last_column_goes_below() {
+        let mut table = Table::new(&["JOB", "PRIO", "AGE", "WHY"], &[1, 2]);
+        table.row(["j1".into(), "10".into(), "1m20s".into(), "no slot is free, it waits".into()]);
+        table.row(["j2".into(), "11".into(), "2.00 s".into(), String::new()]);
+        let expected = [
+            "JOB  PRIO     AGE",
+            "    WHY",
+            "j1     10   1m20s",
+            "    no slot is free, it",
+            "    waits",
+            "j2     11  2.00 s",
+        ];
+        assert_eq!(table.lines(24), expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::recorded::Recorded;
 use super::{Work, swf};
+use crate::lines::{Found, read_line};
 
 /// What a file is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +79,8 @@ pub struct Source {
 
 /// How many bad lines are kept to be shown.
 const EXAMPLES: usize = 10;
+/// The longest line in bytes: more than a bus writes of one event.
+const LONGEST: usize = 1024 * 1024;
 
 /// Reads a workload; `None` for the format: as the first line that is not empty
 /// looks. Gives the jobs in the order of their submission.
@@ -87,52 +90,80 @@ const EXAMPLES: usize = 10;
 /// The file cannot be read, has a bad line that may not be skipped, or has no
 /// job.
 pub fn read(
-    file: impl BufRead,
+    mut file: impl BufRead,
     format: Option<Format>,
     bad_lines: BadLines,
     limits: bool,
 ) -> Result<(Vec<Work>, Source), ReadError> {
-    let (mut works, mut source) = (Vec::new(), Source::default());
-    let (mut format, mut recorded) = (format, Recorded::default());
-    for (index, line) in file.split(b'\n').enumerate() {
-        let line = line?;
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim();
-        if text.is_empty() {
-            continue;
-        }
-        let read = match *format.get_or_insert_with(|| looks_like(text)) {
-            Format::Swf => swf::record(text, limits).map(|found| match found {
-                swf::Record::Job(work) => works.push(work),
-                swf::Record::DidNotRun => source.left_out += 1,
-                swf::Record::Comment => {}
-            }),
-            Format::Events => recorded.event(text),
+    let mut reading = Reading { format, limits, ..Reading::default() };
+    let mut line = Vec::new();
+    for number in 1.. {
+        let read = match read_line(&mut file, &mut line, LONGEST)? {
+            Found::End => break,
+            Found::Line => reading.line(String::from_utf8_lossy(&line).trim()),
+            Found::TooLong => Err(format!("it is longer than {LONGEST} bytes")),
         };
-        if let Err(why) = read {
-            let bad = BadLine { number: index + 1, why };
-            if bad_lines == BadLines::Fail {
-                return Err(ReadError::Line(bad));
-            }
-            source.bad += 1;
-            if source.examples.len() < EXAMPLES {
-                source.examples.push(bad);
-            }
+        let Err(why) = read else { continue };
+        let bad = BadLine { number, why };
+        if bad_lines == BadLines::Fail {
+            return Err(ReadError::Line(bad));
         }
+        reading.source.skip(bad);
     }
-    source.left_out += recorded.take(&mut works);
-    source.jobs = works.len();
-    if works.is_empty() {
-        return Err(ReadError::Empty(source));
+    reading.end()
+}
+
+/// What has been read so far.
+#[derive(Debug, Default)]
+struct Reading {
+    format: Option<Format>,
+    limits: bool,
+    works: Vec<Work>,
+    recorded: Recorded,
+    source: Source,
+}
+
+impl Reading {
+    fn line(&mut self, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        match *self.format.get_or_insert_with(|| looks_like(text)) {
+            Format::Events => self.recorded.event(text)?,
+            Format::Swf => match swf::record(text, self.limits)? {
+                swf::Record::Job(work) => self.works.push(work),
+                swf::Record::DidNotRun => self.source.left_out += 1,
+                swf::Record::Comment => {}
+            },
+        }
+        Ok(())
     }
-    let begin = works.iter().map(|work| work.submitted).min().unwrap_or_default();
-    works.iter_mut().for_each(|work| work.submitted -= begin);
-    works.sort_by_key(|work| work.submitted);
-    Ok((works, source))
+
+    fn end(self) -> Result<(Vec<Work>, Source), ReadError> {
+        let Self { mut works, recorded, mut source, .. } = self;
+        source.left_out += recorded.take(&mut works);
+        source.jobs = works.len();
+        if works.is_empty() {
+            return Err(ReadError::Empty(source));
+        }
+        let begin = works.iter().map(|work| work.submitted).min().unwrap_or_default();
+        works.iter_mut().for_each(|work| work.submitted -= begin);
+        works.sort_by_key(|work| work.submitted);
+        Ok((works, source))
+    }
 }
 
 fn looks_like(line: &str) -> Format {
     if line.starts_with('{') { Format::Events } else { Format::Swf }
+}
+
+impl Source {
+    fn skip(&mut self, bad: BadLine) {
+        self.bad += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(bad);
+        }
+    }
 }
 
 impl fmt::Display for Source {

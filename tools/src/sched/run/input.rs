@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::os::fd::AsFd;
 use std::thread;
 
 use async_channel::{Receiver, Sender, bounded};
+
+use crate::lines::{Found, read_line};
 
 use super::line::{JobLine, LineError, parse};
 
@@ -94,19 +96,16 @@ impl<R: Read> Lines<R> {
 
     /// Reads a line. Returns whether there was one.
     fn next(&mut self, batch: &mut Vec<Line>) -> io::Result<bool> {
-        self.line.clear();
-        let mut limited = self.reader.by_ref().take(LONGEST as u64 + 1);
-        if limited.read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(false);
-        }
+        let found = read_line(&mut self.reader, &mut self.line, LONGEST)?;
         self.number += 1;
         let number = self.number;
-        let ended = self.line.ends_with(b"\n");
-        self.line.truncate(self.line.len() - usize::from(ended));
-        if !ended && self.line.len() > LONGEST {
-            self.reader.skip_until(b'\n')?;
-            batch.push(Line::Bad { number, why: LineError::TooLong(LONGEST) });
-            return Ok(true);
+        match found {
+            Found::End => return Ok(false),
+            Found::TooLong => {
+                batch.push(Line::Bad { number, why: LineError::TooLong(LONGEST) });
+                return Ok(true);
+            }
+            Found::Line => {}
         }
         match parse(number, &self.line) {
             Ok(Some((job, words))) => batch.push(Line::Job(job, words)),

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use unicode_width::UnicodeWidthStr;
+
 use super::view::{Link, View};
 use crate::sched::words::one_line;
 use crate::sched::{Totals, list};
@@ -101,9 +103,9 @@ pub(super) fn or_none(lines: Vec<String>) -> Vec<String> {
 pub(super) fn flow(parts: &[String], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
-        let length = part.chars().count();
+        let length = part.width();
         match lines.last_mut() {
-            Some(line) if line.chars().count() + GAP.len() + length <= width => {
+            Some(line) if line.width() + GAP.len() + length <= width => {
                 line.extend([GAP, part.as_str()]);
             }
             _ => lines.push(part.clone()),
