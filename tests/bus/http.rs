@@ -56,7 +56,7 @@ async fn get(bus: &Bus, path: &str) -> Answer {
     ask(bus, "GET", path, "").await
 }
 
-const PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/events.jsonl"];
+const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/events.jsonl", "/trace.json"];
 
 #[test]
 fn every_path_is_answered_and_the_connection_ends() {
@@ -76,7 +76,7 @@ fn every_path_is_answered_and_the_connection_ends() {
             let named = head.header("content-length").is_some();
             assert_eq!(named, !answer.body.is_empty(), "{path}: {}", head.head);
         }
-        bus.until(|now| now.http_requests == 12).await;
+        bus.until(|now| now.http_requests == 15).await;
         let stats = bus.drop().await;
         assert_eq!((stats.connected, stats.handshakes_failed, stats.refused), (0, 0, 0));
     });
@@ -125,7 +125,7 @@ fn a_foreign_page_or_a_false_name_gets_403_from_every_path() {
             let nameless = format!("GET {path} HTTP/1.0\r\n\r\n");
             assert_eq!(exchange(bus.address, &nameless).await.status, 403, "{path}");
         }
-        bus.until(|now| now.refused == 18).await;
+        bus.until(|now| now.refused == 21).await;
         let own = format!("Origin: http://localhost:{port}\r\n");
         assert_eq!(ask(&bus, "GET", "/metrics", &own).await.status, 200);
         assert_eq!(bus.drop().await.handshakes_failed, 0);
@@ -243,6 +243,24 @@ fn the_events_that_are_kept_are_those_that_observers_hear() {
         assert_eq!(states.iter().filter(|state| **state == "finished").count(), 1, "{states:?}");
         assert_eq!(states.iter().filter(|state| **state == "running").count(), 2, "{states:?}");
         bus.end().await;
+    });
+}
+
+/// What it draws is checked where real processes are evicted: in the tests of
+/// `sched trace`.
+#[test]
+fn the_same_events_are_a_trace_of_a_run_each() {
+    run(async {
+        let bus = Bus::start().await;
+        let _peers = busy(&bus).await;
+        let answer = get(&bus, "/trace.json").await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let trace: Value = serde_json::from_str(&answer.body).unwrap();
+        let runs = trace["traceEvents"].as_array().unwrap().iter().filter(|it| it["ph"] == "X");
+        let runs: Vec<_> =
+            runs.map(|run| (text(run, "name"), text(&run["args"], "outcome"))).collect();
+        assert_eq!(runs, [("j1", "finished"), ("j2", "running")]);
+        bus.drop().await;
     });
 }
 

@@ -16,6 +16,7 @@
 //! wrote it.
 
 mod broker;
+mod date;
 mod exchange;
 mod histogram;
 mod message;

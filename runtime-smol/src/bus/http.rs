@@ -10,6 +10,7 @@ mod body;
 mod io;
 mod metrics;
 mod routes;
+mod trace;
 
 use std::convert::Infallible;
 use std::net::Shutdown;
