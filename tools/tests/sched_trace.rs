@@ -4,8 +4,6 @@
 
 #[path = "trace/format.rs"]
 mod format;
-#[path = "support/http.rs"]
-mod http;
 mod support;
 
 use std::fs;
@@ -15,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use format::Trace;
 use serde_json::Value;
-use support::{Program, SCHED, output, text};
+use support::{Program, SCHED, http, output, text};
 
 /// A directory that goes with the test.
 struct Directory(PathBuf);
@@ -114,7 +112,7 @@ fn evictions_of_a_real_scheduler_are_drawn_however_they_are_asked_for() {
     for told in [&*by_bus, text(&by_file.stdout), &*by_http.body] {
         let trace = Trace::read(told);
         assert_eq!(trace.processes.values().collect::<Vec<_>>(), ["g1"]);
-        assert_eq!(trace.tracks.values().collect::<Vec<_>>(), ["slot 1", "slot 2"]);
+        assert_eq!(trace.tracks.values().collect::<Vec<_>>(), ["slot 0", "slot 1"]);
         let outcomes = |job: &str| -> Vec<String> {
             let runs = trace.runs(job).into_iter();
             runs.map(|run| run.args["outcome"].as_str().unwrap().to_owned()).collect()

@@ -110,7 +110,7 @@ impl BinTrace {
     }
 
     fn track(&self, slot: SlotId) -> Track {
-        Track { process: self.process, slot: slot.number() + 1 }
+        Track { process: self.process, slot: slot.number() }
     }
 }
 

@@ -4,7 +4,6 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -23,11 +22,10 @@ const REASON: usize = 200;
 
 /// Writes the events of a bus as a trace. See the [module](super).
 ///
-/// A bus tells when a run began and ended, and which scheduler had it, but not
-/// in which of its slots. A run is shown in the slot of the victim that made
-/// room for its job, or else in the first that is free. It began when its
-/// scheduler reported so; that a victim is told to end is not reported, and is
-/// shown from when the job that evicts it was assigned.
+/// A scheduler that does not say in which slot a job runs has it in the slot of
+/// its victim, or else in the first that is free. One that does not say when it
+/// asked a victim to end did so when the job that evicts it was assigned. What
+/// is told is told by the bus's clock: a run begins when the bus hears of it.
 #[derive(Debug)]
 pub struct BusTrace {
     tracks: Tracks,
@@ -42,8 +40,8 @@ pub struct BusTrace {
 #[derive(Debug)]
 struct Scheduler {
     process: u32,
-    /// Since when each slot is free; `None`: it is not.
-    slots: Vec<Option<Instant>>,
+    /// Since when each slot that was in use is free; `None`: it is not.
+    slots: BTreeMap<u32, Option<Instant>>,
 }
 
 /// A job that a scheduler has, and has not started.
@@ -52,7 +50,7 @@ struct Assigned {
     on: String,
     at: Instant,
     /// What a victim of it has left free.
-    freed: Option<Track>,
+    freed: Option<u32>,
 }
 
 /// What has been told.
@@ -93,7 +91,6 @@ struct About {
     earlier_events: u64,
     /// Those between the first and the last which it does not hold.
     missing_events: u64,
-    slots: &'static str,
 }
 
 impl BusTrace {
@@ -143,6 +140,7 @@ impl BusTrace {
         match &*change.state {
             "assigned" => self.assigned(out, job, change, at),
             "running" => self.running(out, job, change, at),
+            "stopping" => self.stopping(job, change, at),
             _ => self.ended(out, job, change, at),
         }
         if change.last {
@@ -180,7 +178,6 @@ impl BusTrace {
             last_event: self.heard.map(|heard| heard.last),
             earlier_events,
             missing_events,
-            slots: "as far as can be concluded; a bus does not know which run is in which",
         };
         self.tracks.end(out, Some(&about));
     }
@@ -238,7 +235,8 @@ impl BusTrace {
     fn running(&mut self, out: &mut String, job: JobId, change: &HeardChange<'_>, at: Instant) {
         self.end_in_doubt(out, job);
         let freed = self.assigned.remove(&job).and_then(|it| it.freed);
-        let track = self.slot(out, change.on.as_deref().unwrap_or_default(), freed, at);
+        let wish = change.slot.or(freed);
+        let track = self.slot(out, change.on.as_deref().unwrap_or_default(), wish, at);
         self.tracks.started(out, job, run(track, at, change));
     }
 
@@ -251,7 +249,10 @@ impl BusTrace {
         }
         let by = change.by.as_deref().and_then(JobId::parse);
         if let Some(by) = by {
-            self.made_room(job, by, change.signal == Some(KILL), at);
+            self.made_room(job, by, at);
+        }
+        if let Some(run) = self.tracks.run_mut(job) {
+            run.killed = Some(at).filter(|_| change.signal == Some(KILL));
         }
         let reason = change.reason.as_deref().map(excerpt);
         let outcome = match (change.last, by, change.retry_ms) {
@@ -268,22 +269,37 @@ impl BusTrace {
         if let Some(free) = self.tracks.ended(out, job, Ending { at, outcome, exit, reason }) {
             self.free(free, at);
             if let Some(evictor) = by.and_then(|by| self.assigned.get_mut(&by)) {
-                evictor.freed = Some(free);
+                evictor.freed = Some(free.slot);
             }
         }
     }
 
-    /// A run that ends now was for another job.
-    fn made_room(&mut self, job: JobId, by: JobId, killed: bool, at: Instant) {
-        let Some(run) = self.tracks.run_mut(job) else { return };
+    /// A run was asked to end.
+    fn stopping(&mut self, job: JobId, change: &HeardChange<'_>, at: Instant) {
+        let Some(run) = self.tracks.run_mut(job).filter(|run| run.stopping.is_none()) else {
+            return;
+        };
+        run.stopping = Some(at);
+        run.evicted_by = change.by.as_deref().and_then(JobId::parse);
+        let from = (run.track, at);
+        if let Some(by) = run.evicted_by {
+            self.tracks.makes_room(from, by);
+        }
+    }
+
+    /// A run that ends now made room for another job, which may not have been
+    /// told before.
+    fn made_room(&mut self, job: JobId, by: JobId, at: Instant) {
+        let Some(run) = self.tracks.run_mut(job).filter(|run| run.evicted_by.is_none()) else {
+            return;
+        };
         let here = self.assigned.get(&by).filter(|it| {
             self.schedulers.get(&it.on).is_some_and(|it| it.process == run.track.process)
         });
         let asked = here.map(|it| it.at).filter(|asked| *asked >= run.since && *asked < at);
         run.evicted_by = Some(by);
-        run.stopping = asked;
-        run.killed = killed.then_some(at);
-        let from = (run.track, asked.unwrap_or_else(|| just_before(at, run.since)));
+        run.stopping = run.stopping.or(asked);
+        let from = (run.track, run.stopping.unwrap_or_else(|| just_before(at, run.since)));
         self.tracks.makes_room(from, by);
     }
 
@@ -299,7 +315,7 @@ impl BusTrace {
         let (Some(ran), Some(on)) = (ran, &change.on) else { return false };
         let since = Instant::from(ended.since(Instant::ZERO).saturating_sub(ran));
         let since = since.max(assigned.unwrap_or_default());
-        let track = self.slot(out, on, None, since);
+        let track = self.slot(out, on, change.slot, since);
         self.tracks.started(out, job, run(track, since, change));
         true
     }
@@ -313,8 +329,9 @@ impl BusTrace {
         }
     }
 
-    /// The slot for a run that begins then: this one, or the first that is free.
-    fn slot(&mut self, out: &mut String, on: &str, wish: Option<Track>, since: Instant) -> Track {
+    /// The slot for a run that begins then: this one, if it is free, or else the
+    /// first that is.
+    fn slot(&mut self, out: &mut String, on: &str, wish: Option<u32>, since: Instant) -> Track {
         let Self { schedulers, tracks, .. } = self;
         let process = match schedulers.get(on) {
             Some(it) => it.process,
@@ -322,25 +339,21 @@ impl BusTrace {
         };
         let it = schedulers
             .entry(on.to_owned())
-            .or_insert_with(|| Scheduler { process, slots: Vec::new() });
-        let is_free = |free: &Option<Instant>| free.is_some_and(|free| free <= since);
-        let wish = wish.filter(|wish| wish.process == process).map(|wish| wish.slot as usize - 1);
-        let wish = wish.filter(|slot| it.slots.get(*slot).is_some_and(is_free));
-        let index = wish.or_else(|| it.slots.iter().position(is_free)).unwrap_or(it.slots.len());
-        let track = Track { process, slot: index as u32 + 1 };
-        match it.slots.get_mut(index) {
-            Some(slot) => *slot = None,
-            None => {
-                it.slots.push(None);
-                tracks.slot(out, track);
-            }
+            .or_insert_with(|| Scheduler { process, slots: BTreeMap::new() });
+        let is_free = |slot: &u32| {
+            it.slots.get(slot).is_none_or(|free| free.is_some_and(|free| free <= since))
+        };
+        let slot = wish.filter(is_free).or_else(|| (0..u32::MAX).find(is_free));
+        let track = Track { process, slot: slot.unwrap_or_default() };
+        if it.slots.insert(track.slot, None).is_none() {
+            tracks.slot(out, track);
         }
         track
     }
 
     fn free(&mut self, track: Track, since: Instant) {
         let its = self.schedulers.values_mut().find(|it| it.process == track.process);
-        if let Some(slot) = its.and_then(|it| it.slots.get_mut(track.slot as usize - 1)) {
+        if let Some(slot) = its.and_then(|it| it.slots.get_mut(&track.slot)) {
             *slot = Some(since);
         }
     }

@@ -12,11 +12,18 @@ use crate::id::JobId;
 use crate::spawner::ExitStatus;
 use crate::time::{Duration, Instant};
 
-/// A slot of a scheduler, both counted from 1: viewers mean something else by 0.
+/// A slot of a scheduler: the process counted from 1, the slot from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Track {
     pub(super) process: u32,
     pub(super) slot: u32,
+}
+
+impl Track {
+    /// As the format counts: to viewers, 0 is no thread of its own.
+    const fn number(self) -> u32 {
+        self.slot.saturating_add(1)
+    }
 }
 
 /// A run that goes on. A job has one at a time.
@@ -81,8 +88,9 @@ impl Tracks {
     }
 
     /// Names the track of a slot.
-    pub(super) fn slot(&mut self, out: &mut String, Track { process: pid, slot: tid }: Track) {
-        let name = format!("slot {tid}");
+    pub(super) fn slot(&mut self, out: &mut String, track: Track) {
+        let (pid, tid) = (track.process, track.number());
+        let name = format!("slot {}", track.slot);
         let args = Some(Args::Name { name: &name });
         self.write(out, &Entry { name: "thread_name", pid, tid, args, ..Entry::default() });
     }
@@ -204,7 +212,8 @@ impl Tracks {
     }
 }
 
-fn point((Track { process: pid, slot: tid }, at): (Track, Instant)) -> Entry<'static> {
+fn point((track, at): (Track, Instant)) -> Entry<'static> {
+    let (pid, tid) = (track.process, track.number());
     Entry { pid, tid, ts: Micros::at(at), ..Entry::default() }
 }
 

@@ -144,7 +144,7 @@ impl Trace {
     }
 
     fn output(&self) -> Result<Output<'_>, Stop> {
-        let path = self.output.as_deref().unwrap_or(Path::new("standard output"));
+        let path = self.output.as_deref().unwrap_or_else(|| Path::new("standard output"));
         let file: Box<dyn Write> = match &self.output {
             None => Box::new(io::stdout()),
             Some(path) => Box::new(File::create(path).map_err(|why| failed("write", path, &why))?),

@@ -1,4 +1,5 @@
 use alloc::vec;
+use alloc::vec::Vec;
 
 use serde_json::Value;
 
@@ -64,6 +65,29 @@ fn a_job_runs_where_its_victim_ran() {
     assert_eq!(arrows, [("s", 3), ("f", 7)]);
     let about = &trace["otherData"];
     assert_eq!((&about["earlier_events"], &about["missing_events"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn what_a_scheduler_says_of_slots_and_stops_is_shown() {
+    let trace = trace(&[
+        event(1, "j1", "running", r#""on":"g1","slot":7,"#),
+        event(2, "j2", "running", r#""on":"g1","slot":7,"#),
+        event(3, "j1", "stopping", r#""on":"g1","by":"j3","grace_ms":1,"#).replace("true", "false"),
+        event(4, "j2", "stopping", ON).replace("true", "false"),
+        event(5, "j1", "pending", r#""on":"g1","by":"j3","ran_ms":4000,"signal":15,"#),
+        event(6, "j3", "running", r#""on":"g1","slot":7,"#),
+        event(7, "j2", "timed_out", r#""on":"g1","ran_ms":4000,"signal":9,"#),
+    ]);
+    let all = [
+        ("j1", 8, 1, 5, "evicted"),
+        ("TERM to exit", 8, 3, 5, ""),
+        ("j2", 1, 2, 7, "timed_out"),
+        ("TERM to KILL", 1, 4, 7, ""),
+        ("j3", 8, 6, 7, "running"),
+    ];
+    assert_eq!(bars(&trace), all, "{trace:#}");
+    let arrows = trace["traceEvents"].as_array().unwrap().iter();
+    assert_eq!(arrows.filter(|it| it["cat"] == "eviction").count(), 2, "one arrow");
 }
 
 #[test]
