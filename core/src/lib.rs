@@ -86,6 +86,7 @@ mod runner;
 mod spawner;
 mod table;
 mod time;
+pub mod trace;
 
 pub use bin::{Action, JobView, Mode, Refusal, SchedulerBin, Stats, SubmitError, UnknownJob};
 pub use event::{Event, EventKind, JobTally, Requeue};

@@ -1,22 +1,20 @@
 //! Plain HTTP beside the WebSocket, asked by a client that is only a socket.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
-use smol::process::Command;
 
 use crate::support::{Bus, run};
 use crate::v1_support::{Directory, Peer, text};
 
 /// What a server said.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -27,7 +25,7 @@ impl Answer {
         Self { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.filter(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
@@ -52,12 +50,20 @@ async fn ask(bus: &Bus, method: &str, path: &str, fields: &str) -> Answer {
     exchange(bus.address, &head).await
 }
 
-async fn get(bus: &Bus, path: &str) -> Answer {
+pub(crate) async fn get(bus: &Bus, path: &str) -> Answer {
     ask(bus, "GET", path, "").await
 }
 
-const PATHS: [&str; 7] =
-    ["/", "/page.css", "/page.js", "/healthz", "/readyz", "/metrics", "/events.jsonl"];
+const PATHS: [&str; 8] = [
+    "/",
+    "/page.css",
+    "/page.js",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/events.jsonl",
+    "/trace.json",
+];
 
 #[test]
 fn every_path_is_answered_and_the_connection_ends() {
@@ -127,7 +133,7 @@ fn a_foreign_page_or_a_false_name_gets_403_from_every_path() {
             let nameless = format!("GET {path} HTTP/1.0\r\n\r\n");
             assert_eq!(exchange(bus.address, &nameless).await.status, 403, "{path}");
         }
-        bus.until(|now| now.refused == 24).await;
+        bus.until(|now| now.refused == 3 * (PATHS.len() as u64 + 1)).await;
         let own = format!("Origin: http://localhost:{port}\r\n");
         assert_eq!(ask(&bus, "GET", "/metrics", &own).await.status, 200);
         assert_eq!(bus.drop().await.handshakes_failed, 0);
@@ -274,7 +280,7 @@ fn a_bus_that_drains_is_not_ready() {
 }
 
 /// A bus on which one job has finished, one runs and one waits.
-async fn busy(bus: &Bus) -> (Peer, Peer) {
+pub(crate) async fn busy(bus: &Bus) -> (Peer, Peer) {
     let (mut producer, mut scheduler) = (Peer::producer(bus).await, Peer::scheduler(bus, 1).await);
     producer.submits(1).await;
     let first = scheduler.hears("assign").await;
@@ -313,60 +319,20 @@ fn the_events_that_are_kept_are_those_that_observers_hear() {
     });
 }
 
-/// Prints each sample as `name{labels} value`, and fails on a bad text.
-const PARSER: &str = r#"
-import sys
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
-for family in text_string_to_metric_families(sys.stdin.read()):
-    for sample in family.samples:
-        labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-        print(f"{sample.name}{{{labels}}} {float(sample.value)}")
-"#;
-
-/// The samples, as Python's parser reads them.
-async fn parsed(text: &str) -> String {
-    let mut python = Command::new("python3")
-        .args(["-c", PARSER])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = python.stdin.take().unwrap();
-    stdin.write_all(text.as_bytes()).await.unwrap();
-    drop(stdin);
-    let output = python.output().await.unwrap();
-    assert!(output.status.success(), "python3 -m pip install prometheus_client: {text}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
+/// What it draws is checked where real processes are evicted: in the tests of
+/// `sched trace`.
 #[test]
-fn a_parser_of_openmetrics_reads_the_figures() {
+fn the_same_events_are_a_trace_of_a_run_each() {
     run(async {
         let bus = Bus::start().await;
         let _peers = busy(&bus).await;
-        let answer = get(&bus, "/metrics").await;
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        assert_eq!(answer.header("content-type"), Some(kind));
-        assert!(answer.body.ends_with("\n# EOF\n"), "{}", answer.body);
-        let samples = parsed(&answer.body).await;
-        for sample in [
-            "sched_jobs_pending{} 1.0",
-            "sched_jobs_running{} 1.0",
-            "sched_slots{} 1.0",
-            "sched_jobs_accepted_total{} 3.0",
-            "sched_jobs_assigned_total{} 2.0",
-            "sched_job_outcomes_total{outcome=finished} 1.0",
-            "sched_job_outcomes_total{outcome=spawn_failed} 0.0",
-            "sched_run_useful_seconds_total{} 0.005",
-            "sched_bus_clients{} 2.0",
-            "sched_bus_slow_consumers_total{} 0.0",
-            "sched_job_wait_seconds_count{} 2.0",
-            "sched_run_seconds_bucket{le=0.005} 1.0",
-            "sched_run_seconds_bucket{le=+Inf} 1.0",
-            "sched_run_seconds_sum{} 0.005",
-        ] {
-            assert!(samples.lines().any(|it| it == sample), "{sample} is not in\n{samples}");
-        }
+        let answer = get(&bus, "/trace.json").await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let trace: Value = serde_json::from_str(&answer.body).unwrap();
+        let runs = trace["traceEvents"].as_array().unwrap().iter().filter(|it| it["ph"] == "X");
+        let runs: Vec<_> =
+            runs.map(|run| (text(run, "name"), text(&run["args"], "outcome"))).collect();
+        assert_eq!(runs, [("j1", "finished"), ("j2", "running")]);
         bus.drop().await;
     });
 }

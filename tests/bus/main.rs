@@ -13,6 +13,7 @@ mod fan_out;
 mod floods;
 mod http;
 mod malformed;
+mod metrics;
 mod python_clients;
 mod roles;
 mod session_client;

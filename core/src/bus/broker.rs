@@ -166,10 +166,15 @@ impl fmt::Display for Fault {
 pub struct BrokerStats {
     /// Messages that came in, good or bad.
     pub messages: u64,
+    /// Their bytes, without what WebSocket puts around them.
+    pub received_bytes: u64,
     /// Jobs among them.
     pub jobs: u64,
     /// Copies of jobs that were given out to be sent.
     pub transmitted: u64,
+    /// The bytes of all messages that were given out to be sent, for each
+    /// receiver, without what WebSocket puts around them.
+    pub sent_bytes: u64,
     /// Jobs that were dropped because nobody listened.
     pub dropped: u64,
     /// Commands and roles that were not known, and ignored.
@@ -189,8 +194,10 @@ impl Default for Broker {
 impl BrokerStats {
     const ZERO: Self = Self {
         messages: 0,
+        received_bytes: 0,
         jobs: 0,
         transmitted: 0,
+        sent_bytes: 0,
         dropped: 0,
         ignored: 0,
         faults: 0,
@@ -306,6 +313,7 @@ impl Broker {
             return;
         };
         self.stats.messages += 1;
+        self.stats.received_bytes += text.len() as u64;
         if modern {
             return self.handle_request(now, client, text);
         }
@@ -330,6 +338,7 @@ impl Broker {
     pub fn handle_binary(&mut self, _now: Instant, client: ClientId, bytes: usize) {
         if self.clients.contains_key(&client) {
             self.stats.messages += 1;
+            self.stats.received_bytes += bytes as u64;
             self.fault(client, Fault::Binary { bytes });
         }
     }
@@ -368,9 +377,14 @@ impl Broker {
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.poll_copy().or_else(|| self.transmits.pop_front()).or_else(|| {
-            let (to, frame) = self.exchange.poll_transmit()?;
-            Some(Transmit { to, frame })
+        // Copies were counted when they were published.
+        self.poll_copy().or_else(|| {
+            let transmit = self.transmits.pop_front().or_else(|| {
+                let (to, frame) = self.exchange.poll_transmit()?;
+                Some(Transmit { to, frame })
+            })?;
+            self.stats.sent_bytes += transmit.frame.len() as u64;
+            Some(transmit)
         })
     }
 
@@ -517,6 +531,7 @@ impl Broker {
             return;
         }
         self.stats.transmitted += receivers as u64;
+        self.stats.sent_bytes += (receivers * payload.len()) as u64;
         let (frame, audience) = (payload.into(), self.audience);
         self.publications.push_back(Publication { frame, except, audience });
     }

@@ -9,27 +9,27 @@ use crate::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Histogram {
     counts: [u64; Self::BOUNDS_MS.len() + 1],
-    sum_ms: u64,
+    sum_us: u64,
 }
 
 impl Histogram {
     /// The greatest time of each size, in milliseconds; the last size, which is
     /// not named here, has none.
-    pub const BOUNDS_MS: [u64; 14] =
-        [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 120_000, 600_000];
+    pub const BOUNDS_MS: [u64; 16] =
+        [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 120_000, 600_000];
 
     /// One without times.
     #[must_use]
     pub const fn new() -> Self {
-        Self { counts: [0; Self::BOUNDS_MS.len() + 1], sum_ms: 0 }
+        Self { counts: [0; Self::BOUNDS_MS.len() + 1], sum_us: 0 }
     }
 
     /// Counts a time.
     pub fn add(&mut self, time: Duration) {
-        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let size = Self::BOUNDS_MS.partition_point(|bound| *bound < ms);
+        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let size = Self::BOUNDS_MS.partition_point(|bound| *bound * 1000 < us);
         self.counts[size] += 1;
-        self.sum_ms = self.sum_ms.saturating_add(ms);
+        self.sum_us = self.sum_us.saturating_add(us);
     }
 
     /// How many times of each size there were; of the last, those over all
@@ -60,10 +60,10 @@ impl Histogram {
         (all > 0).then_some(lower)
     }
 
-    /// All times together, in milliseconds.
+    /// All times together.
     #[must_use]
-    pub const fn sum_ms(&self) -> u64 {
-        self.sum_ms
+    pub const fn sum(&self) -> Duration {
+        Duration::from_micros(self.sum_us)
     }
 }
 
@@ -74,13 +74,14 @@ mod tests {
     #[test]
     fn a_bound_belongs_to_its_own_size_and_nothing_is_too_long() {
         let mut histogram = Histogram::new();
-        for ms in [0, 5, 6, 600_000, 600_001] {
-            histogram.add(Duration::from_millis(ms));
+        for us in [0, 1000, 1001, 600_000_000, 600_000_001] {
+            histogram.add(Duration::from_micros(us));
         }
+        assert_eq!(histogram.sum(), Duration::from_micros(1_200_002_002));
         histogram.add(Duration::MAX);
         let counts = histogram.counts();
-        assert_eq!((counts[0], counts[1], counts[13], counts[14]), (2, 1, 1, 2));
-        assert_eq!(histogram.sum_ms(), u64::MAX);
+        assert_eq!((counts[0], counts[1], counts[15], counts[16]), (2, 1, 1, 2));
+        assert_eq!(histogram.sum(), Duration::from_micros(u64::MAX));
     }
 
     #[test]
@@ -92,7 +93,7 @@ mod tests {
         }
         // The second of the three between 100 and 250.
         assert_eq!(histogram.quantile_ms(0.75), Some(200));
-        assert_eq!((histogram.quantile_ms(0.0), histogram.quantile_ms(0.25)), (Some(0), Some(5)));
+        assert_eq!((histogram.quantile_ms(0.0), histogram.quantile_ms(0.25)), (Some(2), Some(5)));
         histogram.add(Duration::MAX);
         assert_eq!(histogram.quantile_ms(0.99), Some(600_000));
     }

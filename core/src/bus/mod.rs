@@ -16,6 +16,8 @@
 //! wrote it.
 
 mod broker;
+mod by_priority;
+mod date;
 mod exchange;
 mod histogram;
 mod label;
@@ -27,6 +29,7 @@ mod text;
 pub mod v1;
 
 pub use broker::{Broker, BrokerEvent, BrokerStats, Fault, Publication, Transmit};
+pub use by_priority::ByPriority;
 pub use exchange::{Exchange, ExchangeConfig, Persist, PersistOp, RestoreError};
 pub use histogram::Histogram;
 pub use message::{Command, CommandError, Role};

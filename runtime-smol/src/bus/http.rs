@@ -12,6 +12,7 @@ mod io;
 mod metrics;
 mod page;
 mod routes;
+mod trace;
 
 use std::convert::Infallible;
 use std::net::Shutdown;

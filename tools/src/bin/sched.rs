@@ -25,6 +25,10 @@ impl Versioned for Arguments {
     fn version(&self) -> bool {
         self.version
     }
+
+    fn reads_stdin_as_dash(verb: &str) -> bool {
+        matches!(verb, "simulate" | "trace")
+    }
 }
 
 fn main() -> ExitCode {

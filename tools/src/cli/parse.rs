@@ -13,7 +13,16 @@ const BAD_ARGUMENTS: i32 = 2;
 pub trait Versioned: TopLevelCommand {
     /// Whether the version is asked for, and nothing else.
     fn version(&self) -> bool;
+
+    /// Whether a word that is only `-` means standard input after this first
+    /// word. To argh it looks like an option.
+    fn reads_stdin_as_dash(_first: &str) -> bool {
+        false
+    }
 }
+
+/// What to open for standard input.
+const STDIN: &str = "/dev/stdin";
 
 /// The arguments of this process.
 ///
@@ -23,7 +32,10 @@ pub trait Versioned: TopLevelCommand {
 pub fn arguments<T: Versioned>(program: &str) -> T {
     let words: Vec<String> =
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.first().is_some_and(|first| T::reads_stdin_as_dash(first)) {
+        words.iter_mut().filter(|word| **word == "-").for_each(|word| *word = STDIN);
+    }
     match T::from_args(&[program], &words) {
         Ok(arguments) if arguments.version() => {
             print_line(format_args!("{program} {}", env!("CARGO_PKG_VERSION")));

@@ -42,6 +42,7 @@ mod submit;
 pub mod table;
 mod talk;
 mod top;
+mod trace;
 mod wait;
 mod watch;
 mod words;
@@ -89,6 +90,8 @@ pub enum Verb {
     Scheduler(scheduler::RunScheduler),
     /// What a policy would do.
     Simulate(simulate::Simulate),
+    /// What has happened, as a picture.
+    Trace(trace::Trace),
     /// Runs jobs here, without a bus.
     Run(run::Run),
     /// Everything in one process.
@@ -111,6 +114,7 @@ impl Verb {
             Self::Resume(verb) => verb.run(),
             Self::Drain(verb) => verb.run(),
             Self::Simulate(verb) => verb.run(),
+            Self::Trace(verb) => verb.run(),
             Self::Scheduler(verb) => return verb.run(),
             Self::Run(verb) => return verb.run(),
             Self::Demo(verb) => return verb.run(),

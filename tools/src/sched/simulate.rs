@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -176,7 +176,7 @@ impl Simulate {
         };
         let failed = |why: io::Error| cannot("write", path, &why);
         let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-        let mut trace = Trace::begin(&mut file as &mut dyn Write).map_err(failed)?;
+        let mut trace = Trace::begin(&mut file);
         let all = self.compare(works, Some(&mut trace)).map_err(failed)?;
         trace.end().map_err(failed)?;
         Ok(all)
@@ -190,7 +190,7 @@ impl Simulate {
         let one = |Rules { name, policy }: &Rules| {
             let terms = Terms { slots: self.slots(), policy: policy.clone(), dying: self.dying.0 };
             if let Some(trace) = trace.as_deref_mut() {
-                trace.section(name, terms.slots.get())?;
+                trace.section(name, terms.slots.get());
             }
             Ok((name.clone(), simulate::run(works, &terms, trace.as_deref_mut())?))
         };
@@ -198,7 +198,7 @@ impl Simulate {
     }
 }
 
-fn cannot(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
+pub(super) fn cannot(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::Here(format!("cannot {what} {}: {why}", path.display()))
 }
 
@@ -307,7 +307,7 @@ fn format(text: &str) -> Result<Format, String> {
     }
 }
 
-fn bad_lines(text: &str) -> Result<BadLines, String> {
+pub(super) fn bad_lines(text: &str) -> Result<BadLines, String> {
     match text {
         "fail" => Ok(BadLines::Fail),
         "skip" => Ok(BadLines::Skip),

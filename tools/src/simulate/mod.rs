@@ -12,16 +12,14 @@ mod recorded;
 mod rules;
 mod swf;
 mod synthetic;
-mod trace;
 mod workload;
 mod world;
 
 pub use self::figures::{Figures, Percentiles};
 pub use self::rules::{Candidates, Rules, RulesError};
 pub use self::synthetic::Synthetic;
-pub use self::trace::Trace;
 pub use self::workload::{BadLines, Format, ReadError, Source, read};
-pub use self::world::{Terms, run};
+pub use self::world::{Terms, Trace, run};
 
 use std::time::Duration;
 

@@ -2,18 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use sched_core::trace::BinTrace;
 use sched_core::{
-    Exit, ExitStatus, Instant, JobSpec, Policy, Priority, ProcessSpawner, RunId, RunInfo,
+    Event, Exit, ExitStatus, Instant, JobSpec, Policy, Priority, ProcessSpawner, RunId, RunInfo,
     SchedulerBin, SpawnFailure, Stop,
 };
 
 use super::Work;
 use super::figures::{Book, Figures};
-use super::trace::Trace;
 
 /// What TERM is answered with.
 const TERM: ExitStatus = ExitStatus::Signal(15);
@@ -65,6 +66,50 @@ pub fn run(works: &[Work], terms: &Terms, trace: Option<&mut Trace<'_>>) -> io::
             Some(next) => now = next.max(now),
             None => return Ok(audience.book.close(terms.slots, bin.stats())),
         }
+    }
+}
+
+/// A trace of it, on its way to a file.
+pub struct Trace<'a> {
+    file: &'a mut dyn Write,
+    trace: BinTrace,
+    text: String,
+}
+
+impl<'a> Trace<'a> {
+    /// Begins a trace.
+    pub fn begin(file: &'a mut dyn Write) -> Self {
+        let mut text = String::new();
+        Self { file, trace: BinTrace::begin(&mut text), text }
+    }
+
+    /// What follows is another story, with this name, on so many slots.
+    pub fn section(&mut self, name: &str, slots: usize) {
+        self.trace.section(&mut self.text, name, slots);
+    }
+
+    fn tell(&mut self, event: &Event) -> io::Result<()> {
+        self.trace.tell(&mut self.text, event);
+        self.file.write_all(self.text.as_bytes())?;
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn end(mut self) -> io::Result<()> {
+        self.trace.end(&mut self.text);
+        self.file.write_all(self.text.as_bytes())?;
+        self.file.flush()
+    }
+}
+
+impl fmt::Debug for Trace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace").field("trace", &self.trace).finish_non_exhaustive()
     }
 }
 
@@ -278,8 +323,8 @@ mod tests {
         let works = [work(0, 10, 3), work(1, 8, 3), work(2, 4, 1)];
         let policy = Policy { aging: None, ..Policy::durable() };
         let mut file = Vec::new();
-        let mut trace = Trace::begin(&mut file).unwrap();
-        trace.section("durable", 1).unwrap();
+        let mut trace = Trace::begin(&mut file);
+        trace.section("durable", 1);
         run(&works, &one_slot(policy), Some(&mut trace)).unwrap();
         trace.end().unwrap();
         let trace: serde_json::Value = serde_json::from_slice(&file).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{BUS, Program};
+use crate::support::{BUS, Program, http};
 use crate::wire::{Directory, Wire, bus, rows, run, start, word};
 
 #[test]
@@ -72,6 +72,12 @@ async fn survives(
     bus.logs("cannot write to");
     let again = producer.submit(r#"{"priority":1}"#, "small").await.unwrap();
     assert_eq!(again["code"], -32005, "{again}");
+    assert_eq!(http::get(address, "/healthz").status, 200);
+    let unready = http::get(address, "/readyz");
+    assert!(unready.status == 503 && unready.body.contains("The disk fails"), "{}", unready.body);
+    let metrics = http::get(address, "/metrics").body;
+    assert!(metrics.contains("\nsched_bus_disk_failing 1\n"), "{metrics}");
+    assert!(!metrics.contains("\nsched_bus_commit_failures_total 0\n"), "{metrics}");
     let beat = format!(r#"{{"cmd":"beat","leases":[{lease}]}}"#);
     let beat = scheduler.ask(&beat, "beat").await.unwrap();
     assert!(rows(&beat, "revoked").is_empty(), "what runs goes on");
@@ -83,6 +89,7 @@ async fn survives(
     let answer = producer.submit(r#"{"priority":5}"#, "after").await.unwrap();
     assert_eq!(answer["ev"], "accepted", "{answer}");
     accepted.push(word(&answer, "job"));
+    assert_eq!(http::get(address, "/readyz").status, 200);
     bus.signal("KILL");
     bus.status();
 

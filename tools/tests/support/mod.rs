@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file is a crate of its own")]
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+pub(crate) mod http;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 

@@ -204,7 +204,7 @@ impl Exchange {
             );
             return Some((ErrorCode::TooLarge, Cow::Owned(message)));
         }
-        let waiting = self.queue.len() + self.parked.len() + self.backing_off + self.unsaved.len();
+        let waiting = self.waiting() + self.unsaved.len();
         let (code, message) = if self.mode == RemoteMode::Draining {
             (ErrorCode::Draining, "the bus is draining; submit again after a resume")
         } else if self.disk_fails {
@@ -449,11 +449,10 @@ impl Exchange {
                 self.enqueue(handle);
             }
             StoredPhase::BackingOff { until } => {
+                job.phase = Phase::BackingOff { until: Instant::from_nanos(until) };
                 let handle = self.add_job(job);
-                if let Some(job) = self.jobs.get_mut(handle) {
-                    job.phase = Phase::BackingOff { until: Instant::from_nanos(until) };
-                }
                 self.backing_off += 1;
+                self.waiting.add(priority);
                 self.arm(handle);
             }
             StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use core::cmp::Reverse;
 
+use super::super::by_priority::ByPriority;
 use super::job::{Job, Phase};
 use super::remote::{Remote, RemoteMode};
 use super::{Exchange, JobId, LeaseId, SessionId};
@@ -23,15 +24,20 @@ impl Exchange {
         let queue: BTreeSet<u32> = self.queue.in_order().into_iter().collect();
         let mut leases = BTreeMap::new();
         let mut backing_off = 0;
+        let mut waiting = ByPriority::new();
         for handle in self.jobs.handles() {
             let Some(job) = self.jobs.get(handle) else { continue };
             self.check_job(&queue, handle, job)?;
             backing_off += usize::from(matches!(job.phase, Phase::BackingOff { .. }));
+            if matches!(job.phase, Phase::Pending | Phase::BackingOff { .. }) {
+                waiting.add(job.priority);
+            }
             if let Some(lease) = job.lease() {
                 leases.insert(lease.id, handle);
             }
         }
         ensure(leases == self.leases, || format!("leases {leases:?}, not {:?}", self.leases))?;
+        ensure(waiting == self.waiting, || format!("{waiting:?} wait, not {:?}", self.waiting))?;
         ensure(backing_off == self.backing_off, || format!("{backing_off} back off"))?;
         for handle in self.remotes.handles() {
             if let Some(it) = self.remotes.get(handle) {

@@ -229,6 +229,7 @@ impl Exchange {
         job.attempt += 1;
         job.phase = Phase::BackingOff { until: now + wait };
         self.backing_off += 1;
+        self.waiting.add(job.priority);
         self.arm(handle);
         self.save(handle);
         details.retry_ms = Some(wait.as_millis() as u64);

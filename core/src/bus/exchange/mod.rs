@@ -30,6 +30,7 @@ use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
 use self::story::{Details, Entry, Story};
+use super::by_priority::ByPriority;
 use super::histogram::Histogram;
 use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, WireState};
 use crate::heap::IndexHeap;
@@ -152,6 +153,7 @@ pub struct Exchange {
     unsaved: VecDeque<(u64, u32)>,
     disk_fails: bool,
     counters: Counters,
+    waiting: ByPriority,
     waits: Histogram,
     runs: Histogram,
 }
@@ -216,6 +218,7 @@ impl Exchange {
             unsaved: VecDeque::new(),
             disk_fails: false,
             counters: Counters::default(),
+            waiting: ByPriority::new(),
             waits: Histogram::new(),
             runs: Histogram::new(),
         }
@@ -300,11 +303,17 @@ impl Exchange {
     pub fn counters(&self) -> Counters {
         let connected = self.remotes.records().filter(|it| it.client.is_some());
         Counters {
-            pending: (self.queue.len() + self.parked.len() + self.backing_off) as u64,
+            pending: self.waiting() as u64,
             running: self.leases.len() as u64,
             slots: connected.map(|it| u64::from(it.slots)).sum(),
             ..self.counters
         }
+    }
+
+    /// The jobs that wait, by priority.
+    #[must_use]
+    pub const fn pending(&self) -> &ByPriority {
+        &self.waiting
     }
 
     /// How long jobs waited for their first start.
@@ -383,9 +392,15 @@ impl Exchange {
         }
     }
 
+    /// How many jobs wait.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.parked.len() + self.backing_off
+    }
+
     /// A job waits for a slot from now on.
     fn enqueue(&mut self, handle: u32) {
         if let Some(job) = self.jobs.get_mut(handle) {
+            self.waiting.add(job.priority);
             job.phase = Phase::Pending;
             let (place, priority) = job.place(&self.config);
             self.queue.insert(handle, place, priority);
@@ -395,13 +410,16 @@ impl Exchange {
 
     /// Takes a job out of wherever it waits.
     fn dequeue(&mut self, handle: u32) {
+        let before = self.waiting();
         self.queue.remove(handle);
-        if let Some(job) = self.jobs.get(handle) {
-            self.parked.remove(handle, job.declined());
-        }
-        let backing_off = |job: &Job| matches!(job.phase, Phase::BackingOff { .. });
-        if self.jobs.get(handle).is_some_and(backing_off) {
+        let Some(job) = self.jobs.get(handle) else { return };
+        self.parked.remove(handle, job.declined());
+        if matches!(job.phase, Phase::BackingOff { .. }) {
             self.backing_off -= 1;
+        }
+        let priority = job.priority;
+        if self.waiting() < before {
+            self.waiting.remove(priority);
         }
     }
 

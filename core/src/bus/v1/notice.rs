@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::request::SubmitOptions;
+use crate::bus::date;
 use crate::id::{JobId, LeaseId, SessionId};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// A message of the bus, borrowed from its text.
 #[derive(Debug)]
@@ -132,6 +133,8 @@ pub struct HeardChange<'a> {
     /// The scheduler that has or had it.
     #[serde(borrow)]
     pub on: Option<Cow<'a, str>>,
+    /// The slot of the scheduler that it has, where that is known.
+    pub slot: Option<u32>,
     /// How long its process ran, in this run.
     pub ran_ms: Option<u64>,
     /// The exit code.
@@ -152,6 +155,15 @@ pub struct HeardChange<'a> {
     /// When.
     #[serde(borrow)]
     pub at: Cow<'a, str>,
+}
+
+impl HeardChange<'_> {
+    /// When it happened, since the beginning of 1970; `None`: what it says is no
+    /// time.
+    #[must_use]
+    pub fn time(&self) -> Option<Instant> {
+        date::since_1970(&self.at)
+    }
 }
 
 /// Why a message of the bus is of no use.

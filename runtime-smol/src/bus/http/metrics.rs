@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use sched_core::bus::Histogram;
 
-use super::super::server::BusStats;
+use super::super::server::{BusStats, DiskStats};
 
 /// What [`text`] is.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -42,29 +42,30 @@ impl Collector for Figures {
             counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
         }
         for (name, help, ms) in times(stats) {
-            let counter = ConstCounter::new(seconds(ms));
+            let counter = ConstCounter::new(ms as f64 / 1000.0);
             let (unit, kind) = (Some(&Unit::Seconds), counter.metric_type());
             counter.encode(encoder.encode_descriptor(name, help, unit, kind)?)?;
         }
+        bytes(stats, &mut encoder)?;
+        pending(stats, &mut encoder)?;
         outcomes(stats, &mut encoder)?;
         let help = "From submission to the first start of a job";
         histogram("job_wait", help, &stats.waits, &mut encoder)?;
-        histogram("run", "How long processes ran, as reported", &stats.runs, &mut encoder)
+        histogram("run", "How long processes ran, as reported", &stats.runs, &mut encoder)?;
+        stats.disk.as_ref().map_or(Ok(()), |disk| commits(disk, &mut encoder))
     }
 }
 
 type Figure<T> = (&'static str, &'static str, T);
 
-const fn gauges(stats: &BusStats) -> [Figure<u64>; 9] {
+const fn gauges(stats: &BusStats) -> [Figure<u64>; 7] {
     let queue = &stats.exchange;
     [
-        ("jobs_pending", "Jobs that wait", queue.pending),
         ("jobs_running", "Jobs that are assigned or run", queue.running),
         ("slots", "Slots of all connected schedulers", queue.slots),
         ("bus_clients", "Clients that are connected", stats.clients as u64),
         ("bus_producers", "Producers among them", stats.producers as u64),
         ("bus_schedulers", "Schedulers among them", stats.schedulers as u64),
-        ("bus_backlog_bytes", "Bytes that wait to be written", stats.backlog as u64),
         ("bus_disk_failing", "1 while the disk fails", stats.disk_fails as u64),
         ("bus_draining", "1 while no more jobs are taken", stats.draining as u64),
     ]
@@ -105,6 +106,40 @@ const fn times(stats: &BusStats) -> [Figure<u64>; 2] {
     ]
 }
 
+fn bytes(stats: &BusStats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let (unit, broker) = (Some(&Unit::Bytes), &stats.broker);
+    let backlog = ConstGauge::new(stats.backlog as u64);
+    let (help, kind) = ("What waits to be written to clients", backlog.metric_type());
+    backlog.encode(encoder.encode_descriptor("bus_backlog", help, unit, kind)?)?;
+    for (name, help, bytes) in [
+        ("bus_received", "Messages that came in", broker.received_bytes),
+        ("bus_sent", "Messages that were given out to be sent", broker.sent_bytes),
+    ] {
+        let counter = ConstCounter::new(bytes);
+        let kind = counter.metric_type();
+        counter.encode(encoder.encode_descriptor(name, help, unit, kind)?)?;
+    }
+    Ok(())
+}
+
+fn pending(stats: &BusStats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "Jobs that wait, by priority";
+    let mut family = encoder.encode_descriptor("jobs_pending", help, None, MetricType::Gauge)?;
+    for (priority, count) in stats.pending.iter() {
+        ConstGauge::new(count).encode(family.encode_family(&[("priority", priority)])?)?;
+    }
+    Ok(())
+}
+
+/// Only a bus that keeps its jobs on disk has these.
+fn commits(disk: &DiskStats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "How long it took to put a group of changes on disk";
+    histogram("bus_commit", help, &disk.commits, encoder)?;
+    let failures = ConstCounter::new(disk.failures);
+    let (help, kind) = ("Groups of changes that the disk did not take", failures.metric_type());
+    failures.encode(encoder.encode_descriptor("bus_commit_failures", help, None, kind)?)
+}
+
 fn outcomes(stats: &BusStats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let queue = &stats.exchange;
     let help = "Jobs that have ended, by outcome";
@@ -130,18 +165,15 @@ fn histogram(
     times: &Histogram,
     encoder: &mut DescriptorEncoder<'_>,
 ) -> fmt::Result {
-    let bounds = Histogram::BOUNDS_MS.into_iter().map(seconds).chain([f64::INFINITY]);
+    let bounds = Histogram::BOUNDS_MS.into_iter().map(|ms| ms as f64 / 1000.0);
+    let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = zip(bounds, times.counts().iter().copied()).collect();
     let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
     let count = buckets.iter().map(|(_, count)| count).sum();
     encoder.encode_descriptor(name, help, unit, kind)?.encode_histogram::<NoLabelSet>(
-        seconds(times.sum_ms()),
+        times.sum().as_secs_f64(),
         count,
         &buckets,
         None,
     )
-}
-
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
 }

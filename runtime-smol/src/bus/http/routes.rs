@@ -1,6 +1,7 @@
 //! Which path is answered with what.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures_lite::FutureExt;
 use hyper::header::{self, HeaderValue};
@@ -9,24 +10,28 @@ use smol::Timer;
 
 use super::super::server::BusStats;
 use super::body::Lines;
-use super::{Http, QUESTION_TIME, Request, Response, metrics, page};
+use super::{Http, QUESTION_TIME, Request, Response, metrics, page, trace};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON_LINES: &str = "application/jsonl; charset=utf-8";
+const JSON: &str = "application/json";
 
 const NAMES: &str = "There is no such thing here. There are:
 /              a page that shows what the bus does; its WebSocket, for clients
 /healthz       whether the bus lives
 /readyz        whether it takes jobs; 503 if not
 /metrics       its figures, in OpenMetrics
-/events.jsonl  what has happened to jobs, one JSON object a line";
+/events.jsonl  what has happened to jobs, one JSON object a line
+/trace.json    the same as a trace, for Perfetto and chrome://tracing";
+
+/// What is served beside the page.
+const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/events.jsonl", "/trace.json"];
 
 impl Http {
     pub(super) async fn route(&self, request: &Request) -> Response {
         let path = request.uri().path();
         let file = page::file(path);
-        let served = matches!(path, "/healthz" | "/readyz" | "/metrics" | "/events.jsonl");
-        if !served && file.is_none() {
+        if file.is_none() && !PATHS.contains(&path) {
             return text(StatusCode::NOT_FOUND, NAMES);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -40,7 +45,8 @@ impl Http {
             "/healthz" => self.of_stats(|_| text(StatusCode::OK, "alive")).await,
             "/readyz" => self.of_stats(ready).await,
             "/metrics" => self.of_stats(figures).await,
-            _ => self.events().await,
+            "/trace.json" => self.events(JSON, |events| trace::of(&events)).await,
+            _ => self.events(JSON_LINES, |events| events).await,
         }
     }
 
@@ -51,15 +57,22 @@ impl Http {
         }
     }
 
-    async fn events(&self) -> Response {
+    /// The kept events, or what is made of them.
+    async fn events(
+        &self,
+        kind: &'static str,
+        make: fn(Vec<Arc<str>>) -> Vec<Arc<str>>,
+    ) -> Response {
         let Some(leave) = self.event_readers.try_acquire_arc() else {
             let response = unavailable("Too many read the events now; try again.");
             return with(response, header::RETRY_AFTER, "1");
         };
-        match in_time(self.bus.kept_events()).await {
-            Some(events) => answer(StatusCode::OK, JSON_LINES, Lines::new(events).holding(leave)),
-            None => unavailable("The bus does not answer."),
-        }
+        let Some(events) = in_time(self.bus.kept_events()).await else {
+            return unavailable("The bus does not answer.");
+        };
+        // There may be many of them, and others wait for this thread.
+        let lines = smol::unblock(move || make(events)).await;
+        answer(StatusCode::OK, kind, Lines::new(lines).holding(leave))
     }
 }
 

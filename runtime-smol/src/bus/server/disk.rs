@@ -7,6 +7,7 @@ use sched_core::bus::Persist;
 use smol::Task;
 use tracing::{error, info};
 
+use super::report::DiskStats;
 use crate::store::{Group, Store};
 
 /// How much may wait for the disk. Beyond it the disk counts as failing, and
@@ -26,6 +27,7 @@ pub(super) struct Disk {
     state: State,
     failed: u32,
     overdue: bool,
+    stats: DiskStats,
     groups: Sender<Group>,
     reports: Receiver<Report>,
     writer: Task<()>,
@@ -41,8 +43,8 @@ enum State {
 /// What the writer says of a group.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// It is on disk, up to this number.
-    Committed(u64),
+    /// It is on disk, up to this number; that took so long.
+    Committed(u64, Duration),
     /// It is not.
     Failed(Group, String),
 }
@@ -64,6 +66,7 @@ impl Disk {
             state: State::Idle,
             failed: 0,
             overdue: false,
+            stats: DiskStats::default(),
             groups,
             reports,
             writer: smol::spawn(write(store, group, report)),
@@ -111,7 +114,8 @@ impl Disk {
     /// Takes what the writer says.
     pub(super) fn heard(&mut self, report: Report) -> Verdict {
         match report {
-            Report::Committed(last) => {
+            Report::Committed(last, took) => {
+                self.stats.commits.add(took);
                 if self.failed > 0 {
                     info!("the disk works again, after {} attempts that failed", self.failed);
                 }
@@ -119,6 +123,7 @@ impl Disk {
                 Verdict::Persisted(last)
             }
             Report::Failed(mut group, why) => {
+                self.stats.failures += 1;
                 if self.failed == 0 {
                     error!("{why}; submissions are refused until that works again");
                 }
@@ -130,6 +135,11 @@ impl Disk {
                 Verdict::Failed(why)
             }
         }
+    }
+
+    /// What it has done.
+    pub(super) const fn stats(&self) -> DiskStats {
+        self.stats
     }
 
     /// Writes what is left, if the disk takes it now, and closes the store.
@@ -160,8 +170,9 @@ impl Disk {
 async fn write(mut store: Box<dyn Store>, groups: Receiver<Group>, reports: Sender<Report>) {
     while let Ok(group) = groups.recv().await {
         let (back, report) = smol::unblock(move || {
+            let begun = Instant::now();
             let report = match store.commit(&group) {
-                Ok(()) => Report::Committed(group.last()),
+                Ok(()) => Report::Committed(group.last(), begun.elapsed()),
                 Err(why) => Report::Failed(group, why.to_string()),
             };
             (store, report)
@@ -262,6 +273,8 @@ mod tests {
         assert!(matches!(heard(&mut disk), Verdict::Persisted(2)));
         assert_eq!(taken.try_recv(), Ok(vec![(1, 1), (2, 1)]));
         assert_eq!(disk.due(), None);
+        let DiskStats { commits, failures } = disk.stats();
+        assert_eq!((commits.counts().iter().sum::<u64>(), failures), (1, 1));
     }
 
     #[test]

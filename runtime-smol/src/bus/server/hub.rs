@@ -363,6 +363,8 @@ impl Hub {
     fn stats(&self) -> BusStats {
         let exchange = self.broker.exchange();
         BusStats {
+            pending: *exchange.pending(),
+            disk: self.disk.as_ref().map(Disk::stats),
             waits: *exchange.waits(),
             runs: *exchange.runs(),
             disk_fails: exchange.disk_fails(),

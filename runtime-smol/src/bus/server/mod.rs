@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 use connection::Connection;
 use hub::{Hub, Input, Watch};
-pub use report::{BusEvent, BusStats};
+pub use report::{BusEvent, BusStats, DiskStats};
 
 /// Messages that wait for the broker, at most.
 const INBOX: usize = 64;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sched_core::ClientId;
 use sched_core::bus::v1::Counters;
-use sched_core::bus::{BrokerEvent, BrokerStats, Histogram};
+use sched_core::bus::{BrokerEvent, BrokerStats, ByPriority, Histogram};
 
 /// Something that happened on the bus.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +20,15 @@ pub enum BusEvent {
     },
 }
 
+/// What the disk of a bus has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DiskStats {
+    /// How long it took to commit a group of changes.
+    pub commits: Histogram,
+    /// Groups that it did not take, and that were tried again.
+    pub failures: u64,
+}
+
 /// What a bus has done and is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BusStats {
@@ -27,10 +36,14 @@ pub struct BusStats {
     pub broker: BrokerStats,
     /// The queue's counts.
     pub exchange: Counters,
+    /// The jobs that wait, by priority.
+    pub pending: ByPriority,
     /// How long jobs waited for their first start.
     pub waits: Histogram,
     /// How long processes ran, by what schedulers reported.
     pub runs: Histogram,
+    /// What the disk has done, where jobs are kept on it.
+    pub disk: Option<DiskStats>,
     /// Whether the disk fails; submissions are refused then.
     pub disk_fails: bool,
     /// Whether the bus takes no more jobs: it was told to drain, or is shutting
