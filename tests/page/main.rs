@@ -4,5 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod axe;
+mod eviction;
+mod figures;
 mod foreign_origin;
+mod keyboard;
+mod line;
+mod long_queue;
+mod many_events;
+mod motion;
+mod motley;
+mod narrow;
+mod own_host_only;
+mod picture;
+mod reconnect;
+mod scene;
 mod site;
+mod text_stays_text;

@@ -13,7 +13,7 @@ use futures_lite::FutureExt;
 use smol::Timer;
 
 use self::launch::Launched;
-pub use self::tab::{Key, Tab};
+pub use self::tab::{Key, Tab, Work};
 
 /// After this long a test has failed: what it waits for does not happen.
 const GUARD: Duration = Duration::from_secs(240);

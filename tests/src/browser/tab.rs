@@ -38,6 +38,34 @@ impl Key {
     }
 }
 
+/// What the main thread of a page did, in time of the processor: what else the
+/// machine was busy with does not count.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Work {
+    /// The longest task: so long the page stood still, in milliseconds.
+    pub longest_ms: f64,
+    /// All tasks, in milliseconds.
+    pub all_ms: f64,
+    /// How many there were.
+    pub tasks: usize,
+}
+
+impl Work {
+    fn of(trace: &[&Value]) -> Self {
+        let thread = |event: &Value| (event["pid"].clone(), event["tid"].clone());
+        let is_main = |event: &&&Value| event["args"]["name"] == "CrRendererMain";
+        let main: Vec<_> = trace.iter().filter(is_main).map(|event| thread(event)).collect();
+        let tasks = trace.iter().filter(|it| it["name"] == "RunTask" && main.contains(&thread(it)));
+        let micros: Vec<f64> = tasks.filter_map(|task| task["tdur"].as_f64()).collect();
+        assert!(!micros.is_empty(), "a page that did nothing was not measured");
+        Self {
+            longest_ms: micros.iter().copied().fold(0.0, f64::max) / 1000.0,
+            all_ms: micros.iter().sum::<f64>() / 1000.0,
+            tasks: micros.len(),
+        }
+    }
+}
+
 /// Resolves to whether `so` became true: now, or when something in the document
 /// changes, its text, its attributes, or where the focus is.
 const UNTIL: &str = r"
@@ -68,8 +96,6 @@ impl Tab {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             tab.tools.call(&format!("{domain}.enable"), json!({})).await;
         }
-        let time = json!({"timeDomain": "threadTicks"});
-        tab.tools.call("Performance.enable", time).await;
         tab.tools.call("Page.bringToFront", json!({})).await;
         tab.size(1280, 800).await;
         tab
@@ -128,14 +154,6 @@ impl Tab {
         }
     }
 
-    /// How much time of the processor the page's main thread has used, in milliseconds.
-    pub async fn work_ms(&mut self) -> f64 {
-        let metrics = self.tools.call("Performance.getMetrics", json!({})).await;
-        let mut all = metrics["metrics"].as_array().into_iter().flatten();
-        let task = all.find(|metric| metric["name"] == "TaskDuration").expect("it is measured");
-        task["value"].as_f64().expect("seconds") * 1000.0
-    }
-
     /// What is visible, as a picture in PNG.
     pub async fn picture(&mut self) -> Vec<u8> {
         let shot = self.tools.call("Page.captureScreenshot", json!({"format": "png"})).await;
@@ -183,6 +201,34 @@ impl Tab {
 
 /// What happened behind the picture.
 impl Tab {
+    /// Begins to measure what the page's main thread does.
+    pub async fn measure(&mut self) {
+        let tasks = json!({
+            "traceConfig": {
+                "recordMode": "recordContinuously",
+                "includedCategories": ["disabled-by-default-devtools.timeline"],
+                "excludedCategories": ["*"],
+            },
+            "transferMode": "ReportEvents",
+        });
+        self.tools.call("Tracing.start", tasks).await;
+    }
+
+    /// What it did since [`measure`](Self::measure).
+    pub async fn measured(&mut self) -> Work {
+        let seen = self.tools.events.len();
+        self.tools.call("Tracing.end", json!({})).await;
+        self.tools.event("Tracing.tracingComplete", seen).await;
+        let parts = self.tools.events.split_off(seen);
+        let told = parts.iter().filter(|event| event["method"] == "Tracing.dataCollected");
+        Work::of(
+            &told
+                .flat_map(|event| event["params"]["value"].as_array())
+                .flatten()
+                .collect::<Vec<_>>(),
+        )
+    }
+
     /// Complaints of the console that contain this are part of the test.
     pub fn expects(&mut self, complaint: &'static str) {
         self.expected.push(complaint);

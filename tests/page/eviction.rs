@@ -1,0 +1,66 @@
+//! A real process is evicted for another, and everybody can see for whom.
+
+use std::num::NonZeroUsize;
+
+use futures_lite::future;
+use sched_core::Policy;
+use sched_core::bus::TestJob;
+use sched_runtime_smol::Command;
+use sched_runtime_smol::bus::{Agent, AgentConfig, Wanted};
+use sched_tests::browser::in_a_browser;
+use sched_tests::bus::Bus;
+use sched_tests::bus::peer::Peer;
+
+use crate::scene::{open, shows_the_snapshot, until_figure};
+
+/// A scheduler whose jobs are processes that sleep.
+pub(crate) async fn sleepers(bus: &Bus, name: &str, slots: usize) -> Agent {
+    let config = AgentConfig {
+        bus: format!("ws://{}/", bus.address).parse().unwrap(),
+        name: name.to_owned(),
+        slots: NonZeroUsize::new(slots).unwrap(),
+        policy: Policy::durable(),
+    };
+    let translate = |payload: &str| {
+        let job = TestJob::from_payload(payload).map_err(|why| why.to_string())?;
+        let command = Command::new("sleep").arg(job.runtime.as_secs_f64().to_string());
+        Ok(Wanted { priority: job.priority, command, time_limit: None })
+    };
+    let (agent, _story) = Agent::start(config, Box::new(translate)).await.unwrap();
+    future::poll_once(agent.serve()).await;
+    agent
+}
+
+#[test]
+fn an_evicted_run_is_marked_and_names_its_evictor() {
+    in_a_browser(async |tab| {
+        let bus = Bus::start().await;
+        let agent = sleepers(&bus, "g1", 1).await;
+        let mut producer = Peer::producer(&bus).await;
+        open(tab, &bus).await;
+        let victim = producer.submits(5).await;
+        until_figure(tab, "running", 1).await;
+        tab.until(&format!("document.querySelector('#slots [data-job=\"{victim}\"]')")).await;
+        let evictor = producer.submits(1).await;
+        until_figure(tab, "evicted", 1).await;
+
+        let row = format!(
+            "[...document.querySelectorAll('#slots-table tr[data-job=\"{victim}\"]')].some(row => \
+             /evicted/.test(row.textContent) && row.textContent.includes('{evictor}'))"
+        );
+        tab.until(&row).await;
+        let bar = format!("#slots [data-job=\"{victim}\"][data-state=\"evicted\"]");
+        tab.until(&format!("document.querySelector('{bar}')")).await;
+        let logged = format!(
+            "[...document.querySelectorAll('#log [data-job=\"{victim}\"]')].some(row => \
+             /evicted/.test(row.textContent) && row.textContent.includes('{evictor}'))"
+        );
+        tab.until(&logged).await;
+        let waits = format!("document.querySelector('#queue [data-job=\"{victim}\"]')");
+        tab.until(&waits).await;
+        until_figure(tab, "running", 1).await;
+        shows_the_snapshot(tab, &bus).await;
+        agent.end(future::pending()).await;
+        bus.drop().await;
+    });
+}
