@@ -229,7 +229,17 @@ impl Queue {
 
     /// All handles in queue order. O(n log n): for people, not for decisions.
     pub(crate) fn in_order(&self) -> Vec<u32> {
+        self.first_in_order(usize::MAX)
+    }
+
+    /// The first handles in queue order, so many at most. O(n + k log k): for
+    /// people, not for decisions.
+    pub(crate) fn first_in_order(&self, most: usize) -> Vec<u32> {
         let mut all: Vec<_> = self.next.iter().collect();
+        if most < all.len() {
+            all.select_nth_unstable_by_key(most, |(key, _)| **key);
+            all.truncate(most);
+        }
         all.sort_unstable_by_key(|(key, _)| **key);
         all.into_iter().map(|(_, handle)| handle).collect()
     }
@@ -267,6 +277,8 @@ mod tests {
             add(&mut queue, count, priority, 0, None);
         }
         assert_eq!(queue.in_order(), [5, 2, 4, 1, 3]);
+        assert_eq!(queue.first_in_order(2), [5, 2]);
+        assert_eq!(queue.first_in_order(0), [0; 0]);
         assert_eq!(queue.first(), Some(5));
     }
 

@@ -164,7 +164,7 @@ fn the_list_is_in_true_order_and_says_why() {
     assert_eq!((&lines[0]["kind"], &lines[0]["mode"]), (&"bus".into(), &"accepting".into()));
     assert_eq!((&lines[1]["name"], &lines[1]["slots"]), (&"g1".into(), &1.into()));
     let told = says(&url, "list", &[]);
-    for part in ["1 running in 1 slots, 2 pending", "running on g1", "no slot is free"] {
+    for part in ["1 running in 1 slots, 2 pending", "running on g1", "outranked by"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(told.find(&middle) < told.find(&low), "{told}");

@@ -86,7 +86,7 @@ fn one_picture_is_plain_text_that_tells_it_all() {
             "j1 finished",
             "evicted for j3",
             "j3 runs (on g1)",
-            "no slot is free",
+            "outranked by j3",
         ] {
             assert!(told.contains(expected), "no {expected:?} in\n{told}");
         }

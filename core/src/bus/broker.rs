@@ -478,9 +478,8 @@ impl Broker {
             Ok(Request::Cancel(job)) => exchange.cancel(now, client, re, job),
             Ok(Request::Report(report)) => exchange.report(now, client, re, &report),
             Ok(Request::Beat { leases, floor, .. }) => exchange.beat(now, client, &leases, floor),
-            Ok(Request::Subscribe { since, all }) => {
-                exchange.subscribe(now, client, re, since, all)
-            }
+            Ok(Request::Stopping(stopping)) => exchange.stopping(now, client, &stopping),
+            Ok(Request::Subscribe(wanted)) => exchange.subscribe(now, client, re, wanted),
             Ok(Request::Admin { verb, target }) => {
                 exchange.admin(now, client, re, verb, target.as_deref());
             }

@@ -39,6 +39,27 @@ impl Histogram {
         &self.counts
     }
 
+    /// The time that this share of them does not exceed, in milliseconds;
+    /// `None`: there are none.
+    ///
+    /// What is between two bounds is taken to be spread evenly, as in
+    /// Prometheus' `histogram_quantile`; what is over all bounds is taken to be
+    /// the last of them.
+    #[must_use]
+    pub fn quantile_ms(&self, share: f64) -> Option<u64> {
+        let all: u64 = self.counts.iter().sum();
+        let rank = share * all as f64;
+        let (mut below, mut lower) = (0, 0);
+        for (count, bound) in self.counts.iter().zip(Self::BOUNDS_MS) {
+            if *count > 0 && (below + count) as f64 >= rank {
+                let part = (rank - below as f64) / *count as f64;
+                return Some(lower + ((bound - lower) as f64 * part) as u64);
+            }
+            (below, lower) = (below + count, bound);
+        }
+        (all > 0).then_some(lower)
+    }
+
     /// All times together, in milliseconds.
     #[must_use]
     pub const fn sum_ms(&self) -> u64 {
@@ -60,5 +81,19 @@ mod tests {
         let counts = histogram.counts();
         assert_eq!((counts[0], counts[1], counts[13], counts[14]), (2, 1, 1, 2));
         assert_eq!(histogram.sum_ms(), u64::MAX);
+    }
+
+    #[test]
+    fn a_quantile_lies_where_its_share_of_the_times_does() {
+        let mut histogram = Histogram::new();
+        assert_eq!(histogram.quantile_ms(0.5), None);
+        for ms in [3, 200, 200, 200] {
+            histogram.add(Duration::from_millis(ms));
+        }
+        // The second of the three between 100 and 250.
+        assert_eq!(histogram.quantile_ms(0.75), Some(200));
+        assert_eq!((histogram.quantile_ms(0.0), histogram.quantile_ms(0.25)), (Some(0), Some(5)));
+        histogram.add(Duration::MAX);
+        assert_eq!(histogram.quantile_ms(0.99), Some(600_000));
     }
 }

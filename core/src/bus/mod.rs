@@ -18,6 +18,7 @@
 mod broker;
 mod exchange;
 mod histogram;
+mod label;
 mod message;
 mod payload;
 mod session;

@@ -117,6 +117,7 @@ impl Agent {
         let guard = smol::unblock(Guard::post).await;
         let guard =
             guard.inspect_err(|why| tracing::warn!("jobs would outlive this program: {why}"));
+        let grace = config.policy.grace;
         let scheduler = Scheduler::start(config.slots, config.policy)?;
         let events = scheduler.subscribe().await?;
         let (telling, story) = Story::new();
@@ -125,8 +126,9 @@ impl Agent {
         let link =
             ClientConfig { ping_after: SILENCE, ..ClientConfig::new(config.bus, Role::Scheduler) };
         let client = SessionClient::open(link, identity);
+        let story_told = (events, telling);
         let serving =
-            Serving::new(scheduler.clone(), client, (events, telling), translate, guard.ok());
+            Serving::new(scheduler.clone(), client, story_told, translate, guard.ok(), grace);
         let (begin, begun) = async_channel::bounded(1);
         let (stop, stopped) = async_channel::bounded(1);
         let (alive, ended) = async_channel::bounded(1);

@@ -120,7 +120,8 @@ impl Bus {
                 ensure(!refused || same, || format!("a stale report changed something: {text}"))?;
             }
             Request::Beat { leases, floor, .. } => it.beat(now, client, &leases, floor),
-            Request::Subscribe { since, all } => it.subscribe(now, client, re, since, all),
+            Request::Stopping(stopping) => it.stopping(now, client, &stopping),
+            Request::Subscribe(wanted) => it.subscribe(now, client, re, wanted),
             Request::Admin { verb, target } => it.admin(now, client, re, verb, target.as_deref()),
             Request::JobRequest { .. } => return Err(format!("version 0: {text}")),
         }

@@ -218,7 +218,8 @@ impl Machine {
     ) {
         let Held { job, lease, .. } = held;
         let (reason, output) = (None, None);
-        let report = JobReport { job, lease, state, exit, by, ran, reason, output };
+        let slot = None;
+        let report = JobReport { job, lease, state, exit, by, ran, reason, output, slot };
         self.line.session.report(&report);
     }
 

@@ -10,21 +10,17 @@ use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::job::{Ending, Job, Phase, Unsaved};
+use super::job::{Ending, Job, Lease, Phase, Unsaved};
 use super::remote::{Remote, RemoteMode};
 use super::store::{StoredIds, StoredJob, StoredPhase};
 use super::story::Details;
 use super::{Exchange, ExchangeConfig, Peer, PersistOp, RestoreError};
 use crate::bus::v1::{
-    AdminVerb, Durability, ErrorCode, PendingRow, Registration, Reply, RunningRow, SchedulerRow,
-    Snapshot, Submission, WireState,
+    AdminVerb, Durability, ErrorCode, Registration, Reply, Submission, WireState,
 };
 use crate::id::{BinIndex, ClientId, JobId, LeaseId, SessionId};
 use crate::priority::Priority;
 use crate::time::Instant;
-
-/// How many waiting jobs a snapshot names, and how many running ones.
-const ROWS_SHOWN: usize = 2000;
 
 /// How often an assignment is sent again. Whoever loses its connection after
 /// each of these cannot take it: its lease is left to lapse.
@@ -310,44 +306,8 @@ impl Exchange {
     }
 }
 
-/// Watching and steering.
+/// Steering.
 impl Exchange {
-    /// Tells a client what happens from now on, after what it has missed.
-    pub fn subscribe(
-        &mut self,
-        now: Instant,
-        client: ClientId,
-        re: Option<&RawValue>,
-        since: Option<u64>,
-        all: bool,
-    ) {
-        let now = self.begin(now);
-        let session = self.peers.get(&client).map(|peer| peer.session);
-        match since {
-            None => self.send_snapshot(client, re),
-            Some(since) => {
-                let missed: Option<Vec<_>> = self.story.after(since).map(|entries| {
-                    let wanted = entries.filter(|entry| all || entry.owner == session);
-                    wanted.map(|entry| entry.frame.clone()).collect()
-                });
-                let Some(missed) = missed else {
-                    let message =
-                        "some events after that one are gone; subscribe without \"since\"";
-                    self.refuse(client, re, ErrorCode::Resync, message);
-                    return self.finish(now);
-                };
-                self.send(client, &Reply::Ok { re });
-                for frame in missed {
-                    self.send_frame(client, frame);
-                }
-            }
-        }
-        if let Some(peer) = self.peers.get_mut(&client) {
-            peer.subscribed = Some(all);
-        }
-        self.finish(now);
-    }
-
     /// Pauses, resumes or drains the bus, or the schedulers of this name.
     pub fn admin(
         &mut self,
@@ -393,97 +353,6 @@ impl Exchange {
             self.refresh(*handle);
         }
         !handles.is_empty()
-    }
-
-    fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>) {
-        let snapshot = Snapshot {
-            re,
-            seq: self.story.seq,
-            oldest: self.story.first(),
-            mode: self.mode.name(),
-            schedulers: self.scheduler_rows(),
-            running: self.running_rows(),
-            pending: self.pending_rows(),
-            ended: self.ended.iter().map(|(_, change)| &**change).collect(),
-            counters: self.counters(),
-        };
-        if let Ok(frame) = serde_json::to_string(&Reply::Snapshot(snapshot)) {
-            self.send_frame(client, frame.into());
-        }
-    }
-
-    fn scheduler_rows(&self) -> Vec<SchedulerRow> {
-        let remotes = self.remotes.handles().filter_map(|handle| self.remotes.get(handle));
-        let row = |it: &Remote| SchedulerRow {
-            name: it.name.clone(),
-            session: it.session.to_string(),
-            slots: it.slots,
-            jobs: it.leases.len(),
-            connected: it.client.is_some(),
-            mode: it.mode.name(),
-        };
-        remotes.map(row).collect()
-    }
-
-    fn running_rows(&self) -> Vec<RunningRow> {
-        let row = |handle: u32| {
-            let job = self.jobs.get(handle)?;
-            let lease = job.lease()?;
-            let started = lease.started;
-            Some(RunningRow {
-                job: job.id.to_string(),
-                priority: job.priority.number(),
-                state: if started.is_some() { WireState::Running } else { WireState::Assigned },
-                on: self.name_of(lease.remote).unwrap_or_default(),
-                attempt: job.attempt,
-                ran_ms: started.map_or(0, |started| (self.now - started).as_millis() as u64),
-                evictions: job.evictions,
-            })
-        };
-        self.leases.values().take(ROWS_SHOWN).filter_map(|handle| row(*handle)).collect()
-    }
-
-    fn pending_rows(&self) -> Vec<PendingRow> {
-        let waits = |handle: &u32| {
-            self.jobs.get(*handle).is_some_and(|job| matches!(job.phase, Phase::BackingOff { .. }))
-        };
-        let later = self.jobs.handles().filter(waits);
-        let all = self.queue.in_order().into_iter().chain(self.parked.iter()).chain(later);
-        let row = |handle: u32| {
-            let job = self.jobs.get(handle)?;
-            Some(PendingRow {
-                job: job.id.to_string(),
-                priority: job.priority.number(),
-                attempt: job.attempt,
-                age_ms: (self.now - job.submitted).as_millis() as u64,
-                evictions: job.evictions,
-                why: self.why_it_waits(job).into_owned(),
-            })
-        };
-        all.take(ROWS_SHOWN).filter_map(row).collect()
-    }
-
-    fn why_it_waits(&self, job: &Job) -> Cow<'static, str> {
-        if let Phase::BackingOff { until } = job.phase {
-            let wait = (until - self.now).as_secs_f64();
-            return Cow::Owned(format!("its next attempt is in {wait:.1} s"));
-        }
-        let connected: Vec<u32> = self.peers.values().filter_map(|peer| peer.remote).collect();
-        let accepts = |handle: &u32| {
-            self.remotes.get(*handle).is_some_and(|it| it.mode == RemoteMode::Accepting)
-        };
-        Cow::Borrowed(match self.mode {
-            RemoteMode::Paused => "the bus is paused",
-            RemoteMode::Draining => "the bus is draining",
-            RemoteMode::Accepting if connected.is_empty() => "no scheduler is connected",
-            RemoteMode::Accepting if !connected.iter().any(accepts) => {
-                "every scheduler is paused or draining"
-            }
-            RemoteMode::Accepting if !job.declined().is_empty() => {
-                "no scheduler with room accepts it"
-            }
-            RemoteMode::Accepting => "no slot is free, and it outranks no run that may be evicted",
-        })
     }
 }
 
@@ -596,21 +465,18 @@ impl Exchange {
                     .remotes
                     .handle(session)
                     .unwrap_or_else(|| self.remotes.insert(Remote::new(session, name, slots, now)));
-                let lease = super::job::Lease {
-                    id: LeaseId::new(lease),
-                    remote,
+                let lease = Lease {
                     expires: Some(now + self.config.lease),
-                    level,
                     started: started.map(Instant::from_nanos),
-                    reminders: 0,
                     ending: cancelled.then_some(Ending::Cancelled),
+                    ..Lease::new(LeaseId::new(lease), remote, level)
                 };
                 self.take_lease_back(handle, lease);
             }
         }
     }
 
-    fn take_lease_back(&mut self, handle: u32, lease: super::job::Lease) {
+    fn take_lease_back(&mut self, handle: u32, lease: Lease) {
         let (id, remote, level) = (lease.id, lease.remote, lease.level);
         let spared = lease.ending.is_some();
         self.leases.insert(id, handle);

@@ -94,6 +94,36 @@ pub(super) struct Lease {
     pub(super) reminders: u8,
     /// Set once the scheduler was told to end the job.
     pub(super) ending: Option<Ending>,
+    /// The slot in which it runs, where its scheduler has said so.
+    pub(super) slot: Option<u32>,
+    /// Set once the scheduler has said that it asked the run to end.
+    pub(super) stopping: Option<Stop>,
+}
+
+impl Lease {
+    /// One that was just given, or comes back from disk.
+    pub(super) const fn new(id: LeaseId, remote: u32, level: i64) -> Self {
+        Self {
+            id,
+            remote,
+            expires: None,
+            level,
+            started: None,
+            reminders: 0,
+            ending: None,
+            slot: None,
+            stopping: None,
+        }
+    }
+}
+
+/// A run that was asked to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop {
+    /// The job for which it is evicted.
+    pub(super) by: Option<JobId>,
+    /// When it is killed.
+    pub(super) killed: Instant,
 }
 
 /// Why a scheduler was told to end a job.

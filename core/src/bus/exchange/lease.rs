@@ -7,12 +7,15 @@ use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
 use super::Exchange;
-use super::job::{Lease, Phase};
+use super::job::{Lease, Phase, Stop};
 use super::story::Details;
-use crate::bus::v1::{ErrorCode, Reply, Report, ReportState, WireState};
-use crate::id::{ClientId, LeaseId};
+use crate::bus::v1::{ErrorCode, Reply, Report, ReportState, Stopping, WireState};
+use crate::id::{ClientId, JobId, LeaseId};
 use crate::policy::OnEvict;
 use crate::time::{Duration, Instant};
+
+/// A grace period that is said to be longer ends after this time: a year.
+const LONGEST_GRACE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
 impl Exchange {
     /// A scheduler lives, and holds these leases.
@@ -55,7 +58,7 @@ impl Exchange {
         if let Some(remote) = self.remote_of(client) {
             self.heard(now, remote);
         }
-        match self.leased_to(client, report) {
+        match self.leased_to(client, report.job, report.lease) {
             None => {
                 self.counters.stale_reports += 1;
                 let message = "the lease has ended; the report changed nothing";
@@ -92,18 +95,19 @@ impl Exchange {
         }
     }
 
-    /// The job of a report, if its lease is this client's and still valid.
-    fn leased_to(&self, client: ClientId, report: &Report<'_>) -> Option<u32> {
+    /// A job of which a client says something, if its lease is that client's
+    /// and still valid.
+    fn leased_to(&self, client: ClientId, id: JobId, lease: LeaseId) -> Option<u32> {
         let remote = self.remote_of(client)?;
-        let handle = *self.leases.get(&report.lease)?;
+        let handle = *self.leases.get(&lease)?;
         let job = self.jobs.get(handle)?;
         let held = job.lease().is_some_and(|lease| lease.remote == remote);
-        (held && job.id == report.job).then_some(handle)
+        (held && job.id == id).then_some(handle)
     }
 
     fn take_report(&mut self, now: Instant, handle: u32, report: &Report<'_>) {
         if report.state == ReportState::Started {
-            return self.take_start(now, handle);
+            return self.take_start(now, handle, report.slot);
         }
         let Some(lease) = self.take_lease(handle) else { return };
         let details = Details {
@@ -113,7 +117,7 @@ impl Exchange {
             exit: Some(report.exit),
             reason: report.reason.as_deref().map(ToOwned::to_owned),
             output: report.output.as_deref().map(ToOwned::to_owned),
-            retry_ms: None,
+            ..Details::default()
         };
         self.book(report);
         match report.state {
@@ -150,11 +154,11 @@ impl Exchange {
         }
     }
 
-    fn take_start(&mut self, now: Instant, handle: u32) {
+    fn take_start(&mut self, now: Instant, handle: u32, slot: Option<u32>) {
         let Some(job) = self.jobs.get_mut(handle) else { return };
         let shielded = job.is_shielded(&self.config);
         let Some(lease) = job.lease_mut().filter(|lease| lease.started.is_none()) else { return };
-        lease.started = Some(now);
+        (lease.started, lease.slot) = (Some(now), slot);
         let (id, remote, level, ending) = (lease.id, lease.remote, lease.level, lease.ending);
         if job.starts == 0 {
             self.waits.add(now.since(job.submitted));
@@ -171,7 +175,29 @@ impl Exchange {
         self.refresh(remote);
         self.save(handle);
         let on = self.name_of(remote);
-        self.tell(handle, WireState::Running, Details { on, ..Details::default() });
+        self.tell(handle, WireState::Running, Details { on, slot, ..Details::default() });
+    }
+
+    /// A scheduler has asked a run to end. That is for people to see: what
+    /// comes of it is reported.
+    pub fn stopping(&mut self, now: Instant, client: ClientId, stopping: &Stopping) {
+        let now = self.begin(now);
+        if let Some(remote) = self.remote_of(client) {
+            self.heard(now, remote);
+        }
+        if let Some(handle) = self.leased_to(client, stopping.job, stopping.lease) {
+            let Stopping { by, grace_ms, .. } = *stopping;
+            let killed = now + Duration::from_millis(grace_ms.min(LONGEST_GRACE_MS));
+            if let Some(lease) = self.jobs.get_mut(handle).and_then(|job| job.lease_mut()) {
+                lease.stopping = Some(Stop { by, killed });
+                let (remote, slot) = (lease.remote, lease.slot);
+                let on = self.name_of(remote);
+                let grace_ms = Some(grace_ms);
+                let details = Details { by, on, slot, grace_ms, ..Details::default() };
+                self.tell(handle, WireState::Stopping, details);
+            }
+        }
+        self.finish(now);
     }
 
     fn take_eviction(&mut self, handle: u32, lease: &Lease, details: Details) {

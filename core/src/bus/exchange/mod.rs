@@ -7,10 +7,12 @@ mod lease;
 mod parked;
 mod remote;
 mod settle;
+mod snapshot;
 mod store;
 mod story;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -601,7 +603,9 @@ impl Exchange {
             WireState::Expired => &mut counters.expired,
             WireState::SpawnFailed => &mut counters.spawn_failed,
             WireState::Lost => &mut counters.lost,
-            WireState::Pending | WireState::Assigned | WireState::Running => return,
+            WireState::Pending | WireState::Assigned | WireState::Running | WireState::Stopping => {
+                return;
+            }
         };
         *counter += 1;
     }

@@ -100,9 +100,7 @@ impl Exchange {
         };
         let level = level(job.priority, now - job.submitted, self.config.policy.aging);
         let evicts = it.room() == 0;
-        let lease =
-            Lease { id, remote, expires: None, level, started: None, reminders: 0, ending: None };
-        job.phase = Phase::Leased(Box::new(lease));
+        job.phase = Phase::Leased(Box::new(Lease::new(id, remote, level)));
         it.leases.insert(id, handle);
         if evicts {
             it.evicting = Some(id);

@@ -80,6 +80,8 @@ pub(super) struct Details {
     pub(super) reason: Option<String>,
     pub(super) output: Option<String>,
     pub(super) retry_ms: Option<u64>,
+    pub(super) slot: Option<u32>,
+    pub(super) grace_ms: Option<u64>,
 }
 
 impl Details {
@@ -109,6 +111,8 @@ impl Details {
             reason: self.reason.map(Cow::Owned),
             output: self.output.map(Cow::Owned),
             retry_ms: self.retry_ms,
+            slot: self.slot,
+            grace_ms: self.grace_ms,
             last: state.is_final(),
             at: rfc3339(now),
         }

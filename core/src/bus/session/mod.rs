@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use self::held::{Held, Taken};
 use super::text::{LONGEST_OUTPUT, LONGEST_REASON, head, tail};
 use super::v1::{ErrorCode, HeardOptions, Notice, ReportState, SubmitOptions, Welcome};
-use crate::id::{JobId, LeaseId, SessionId};
+use crate::id::{JobId, LeaseId, SessionId, SlotId};
 use crate::spawner::ExitStatus;
 use crate::time::{Duration, Instant};
 
@@ -199,6 +199,8 @@ pub struct JobReport {
     pub reason: Option<String>,
     /// The end of what it wrote.
     pub output: Option<String>,
+    /// The slot in which it runs.
+    pub slot: Option<SlotId>,
 }
 
 impl Session {
@@ -263,6 +265,19 @@ impl Session {
             Kind::End(report.lease)
         };
         self.ask(kind, |id| report.to_text(id));
+    }
+
+    /// Says that a run was asked to end, for people to see: once, and only if
+    /// there is a connection.
+    pub fn stopping(&mut self, job: JobId, lease: LeaseId, by: Option<JobId>, grace: Duration) {
+        if !self.is_up() {
+            return;
+        }
+        let by = by.map(|by| format!(r#","by":"{by}""#)).unwrap_or_default();
+        let (lease, grace) = (lease.number(), grace.as_millis());
+        self.transmits.push_back(format!(
+            r#"{{"cmd":"stopping","job":"{job}","lease":{lease}{by},"grace_ms":{grace}}}"#
+        ));
     }
 
     /// Sends a command as it is written, to a bus of version 0.
@@ -545,6 +560,7 @@ impl Session {
             ran: Duration::ZERO,
             reason: Some("its lease may have lapsed before it came".to_owned()),
             output: None,
+            slot: None,
         });
     }
 
@@ -593,6 +609,9 @@ impl JobReport {
         }
         if let Some(by) = self.by {
             text.push_str(&format!(r#","by":"{by}""#));
+        }
+        if let Some(slot) = self.slot {
+            text.push_str(&format!(r#","slot":{}"#, slot.number()));
         }
         // The bus keeps no more, and a message must not be larger than it takes.
         let reason = self.reason.as_deref().map(|reason| head(reason, LONGEST_REASON));

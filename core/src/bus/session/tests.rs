@@ -1,7 +1,7 @@
 //! Scenes of a client and what it hears.
 
 use super::*;
-use crate::id::BinIndex;
+use crate::id::{BinIndex, SlotId};
 
 const WELCOME: &str = r#"{"ev":"welcome","v":1,"session":"s7","durability":"memory","beat_ms":5000,"lease_ms":15000,"max_frame":1048576,"seq":3}"#;
 
@@ -49,6 +49,7 @@ fn finished(lease: u64) -> JobReport {
         ran: Duration::from_millis(5),
         reason: None,
         output: Some("a \"quoted\" line\n".to_owned()),
+        slot: Some(SlotId::new(3)),
     }
 }
 

@@ -8,9 +8,10 @@ mod request;
 pub use error::{ErrorCode, RequestError};
 pub use notice::{Assignment, HeardChange, HeardOptions, Notice, NoticeError, Welcome};
 pub use reply::{
-    AssignOptions, Counters, Durability, JobChange, PendingRow, Reply, RevokeWhy, RunningRow,
-    SchedulerRow, Snapshot, WireState,
+    AssignOptions, Counters, Durability, JobChange, PendingRow, Quantiles, Reply, RevokeWhy,
+    RunningRow, SchedulerRow, Snapshot, StoppingRow, WireState,
 };
 pub use request::{
-    AdminVerb, Envelope, Registration, Report, ReportState, Request, Submission, SubmitOptions,
+    AdminVerb, Envelope, Registration, Report, ReportState, Request, Stopping, Submission,
+    SubmitOptions, Subscription, View,
 };

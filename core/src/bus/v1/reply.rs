@@ -134,6 +134,9 @@ pub enum WireState {
     Assigned,
     /// It runs.
     Running,
+    /// It runs, and was asked to end. For who watches; it is none of the states
+    /// in which a job is listed.
+    Stopping,
     /// See [`Outcome`](crate::Outcome), as for the others.
     Finished,
     /// It failed.
@@ -156,7 +159,7 @@ impl WireState {
     /// Whether it is an outcome.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Assigned | Self::Running)
+        !matches!(self, Self::Pending | Self::Assigned | Self::Running | Self::Stopping)
     }
 }
 
@@ -197,6 +200,12 @@ pub struct JobChange<'a> {
     /// When it is tried again, in milliseconds from now, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_ms: Option<u64>,
+    /// The slot of the scheduler that it has, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// How much time it has before it is killed, while it is stopping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
     /// Whether this is its outcome.
     #[serde(rename = "final")]
     pub last: bool,
@@ -214,12 +223,16 @@ pub struct Snapshot<'a> {
     /// The number of the first event that is still kept: `since` may be one
     /// less.
     pub oldest: u64,
+    /// When, by the bus's clock (RFC 3339).
+    pub at: String,
     /// `accepting`, `paused` or `draining`.
     pub mode: &'static str,
     /// The schedulers.
     pub schedulers: Vec<SchedulerRow>,
     /// What is assigned or runs.
     pub running: Vec<RunningRow>,
+    /// How many of what waits come before the first that is named.
+    pub from: usize,
     /// What waits, in the order in which it will run; the first of them, if
     /// they are many.
     pub pending: Vec<PendingRow>,
@@ -227,6 +240,18 @@ pub struct Snapshot<'a> {
     pub ended: Vec<&'a RawValue>,
     /// What was counted since the bus started.
     pub counters: Counters,
+    /// How long jobs waited for their first start, since the bus started.
+    pub wait_ms: Quantiles,
+}
+
+/// How long things took that differ much, in milliseconds. `None`: there were
+/// none.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quantiles {
+    /// Half of them took no longer than this.
+    pub p50: Option<u64>,
+    /// All but a hundredth took no longer than this.
+    pub p99: Option<u64>,
 }
 
 /// A scheduler of the bus.
@@ -261,8 +286,31 @@ pub struct RunningRow {
     pub attempt: u32,
     /// How long it has run.
     pub ran_ms: u64,
+    /// How long it has been there.
+    pub age_ms: u64,
     /// How often it has been evicted.
     pub evictions: u32,
+    /// What it is, in a few words.
+    pub what: String,
+    /// The slot of the scheduler that it has, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// Why it does not run yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// That it was asked to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<StoppingRow>,
+}
+
+/// A run that was asked to end.
+#[derive(Serialize, Debug)]
+pub struct StoppingRow {
+    /// The job for which it is evicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// How much time it has left before it is killed.
+    pub grace_ms: u64,
 }
 
 /// A job that waits.
@@ -278,6 +326,8 @@ pub struct PendingRow {
     pub age_ms: u64,
     /// How often it has been evicted.
     pub evictions: u32,
+    /// What it is, in a few words.
+    pub what: String,
     /// Why it does not run.
     pub why: String,
 }

@@ -53,13 +53,10 @@ pub enum Request<'a> {
         /// may be.
         floor: Option<Option<i32>>,
     },
+    /// A run was asked to end.
+    Stopping(Stopping),
     /// Tell what happens.
-    Subscribe {
-        /// Every event after this one; `None`: a snapshot first.
-        since: Option<u64>,
-        /// All jobs, or those alone that this session has submitted.
-        all: bool,
-    },
+    Subscribe(Subscription),
     /// Pause, resume or drain the bus or one scheduler.
     Admin {
         /// What to do.
@@ -67,6 +64,57 @@ pub enum Request<'a> {
         /// The name of the scheduler; `None`: the whole bus.
         target: Option<Cow<'a, str>>,
     },
+}
+
+/// What a client wants to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subscription {
+    /// Every event after this one; `None`: a snapshot first.
+    pub since: Option<u64>,
+    /// All jobs, or those alone that this session has submitted.
+    pub all: bool,
+    /// How much the snapshot names.
+    pub view: View,
+}
+
+/// How much a snapshot names: who looks again and again at a screenful of a
+/// long queue need not be sent all of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default)]
+pub struct View {
+    /// How many of the pending jobs are passed over, from the next to run.
+    pub from: usize,
+    /// How many of them are named then, and how many running ones.
+    pub rows: usize,
+    /// Whether the last outcomes are told again.
+    pub outcomes: bool,
+}
+
+impl View {
+    /// The most pending jobs of which any can be named. Those that come later
+    /// are counted alone.
+    pub const MOST_ROWS: usize = 10_000;
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { from: 0, rows: 2000, outcomes: true }
+    }
+}
+
+/// A run was asked to end, and has some time for it.
+///
+/// For people to see: it changes nothing, and is not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopping {
+    /// The job.
+    pub job: JobId,
+    /// The lease under which it runs.
+    pub lease: LeaseId,
+    /// The job for which it is evicted.
+    pub by: Option<JobId>,
+    /// How much time it has before it is killed.
+    pub grace_ms: u64,
 }
 
 /// A role that a client takes.
@@ -141,6 +189,8 @@ pub struct Report<'a> {
     pub reason: Option<Cow<'a, str>>,
     /// The end of what it wrote.
     pub output: Option<Cow<'a, str>>,
+    /// The slot of the scheduler that it has.
+    pub slot: Option<u32>,
 }
 
 /// The states that a scheduler reports.
@@ -248,6 +298,12 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     floor: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    slot: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    grace_ms: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    view: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     since: Option<&'a RawValue>,
     #[serde(borrow, default)]
     jobs: Option<&'a RawValue>,
@@ -290,6 +346,7 @@ impl<'a> Fields<'a> {
             "job_request" => Request::JobRequest { payload: self.payload()? },
             "cancel" => Request::Cancel(self.job_id("job", self.job)?),
             "report" => Request::Report(self.report()?),
+            "stopping" => Request::Stopping(self.stopping()?),
             "beat" => self.beat()?,
             "subscribe" => self.subscription()?,
             "pause" => self.admin(AdminVerb::Pause)?,
@@ -345,17 +402,28 @@ impl<'a> Fields<'a> {
             lease: LeaseId::new(required("lease", self.lease)?),
             state: *state,
             exit: signal.or(code).unwrap_or(ExitStatus::Unknown),
-            by: self
-                .by
-                .filter(|by| by.get() != "null")
-                .map(|by| self.job_id("by", Some(by)))
-                .transpose()?,
+            by: self.by()?,
             ran_ms: optional("ran_ms", self.ran_ms)?.unwrap_or(0),
             reason: optional("reason", self.reason)?
                 .map(|reason| cut(reason, |it| head(it, LONGEST_REASON))),
             output: optional("output", self.output)?
                 .map(|output| cut(output, |it| tail(it, LONGEST_OUTPUT))),
+            slot: optional("slot", self.slot)?,
         })
+    }
+
+    fn stopping(&self) -> Result<Stopping, RequestError> {
+        Ok(Stopping {
+            job: self.job_id("job", self.job)?,
+            lease: LeaseId::new(required("lease", self.lease)?),
+            by: self.by()?,
+            grace_ms: required("grace_ms", self.grace_ms)?,
+        })
+    }
+
+    fn by(&self) -> Result<Option<JobId>, RequestError> {
+        let by = self.by.filter(|by| by.get() != "null");
+        by.map(|by| self.job_id("by", Some(by))).transpose()
     }
 
     fn beat(&self) -> Result<Request<'a>, RequestError> {
@@ -376,7 +444,8 @@ impl<'a> Fields<'a> {
                 return Err(bad(format!("\"jobs\" is {other:?}, not \"mine\" or \"all\"")));
             }
         };
-        Ok(Request::Subscribe { since: optional("since", self.since)?, all })
+        let (since, view) = (optional("since", self.since)?, optional("view", self.view)?);
+        Ok(Request::Subscribe(Subscription { since, all, view: view.unwrap_or_default() }))
     }
 
     fn admin(&self, verb: AdminVerb) -> Result<Request<'a>, RequestError> {

@@ -11,7 +11,8 @@ use futures_lite::future::poll_once;
 use sched_core::bus::v1::{HeardOptions, ReportState};
 use sched_core::bus::{JobReport, SessionEvent};
 use sched_core::{
-    Event, EventKind, ExitStatus, JobId, JobSpec, LeaseId, OnEvict, Outcome, SessionId,
+    Event, EventKind, ExitStatus, JobId, JobSpec, LeaseId, OnEvict, Outcome, SessionId, SlotId,
+    StopCause,
 };
 use smol::Timer;
 
@@ -35,6 +36,8 @@ pub(super) struct Serving {
     story: Story,
     translate: Translate,
     guard: Option<Guard>,
+    /// Between TERM and KILL.
+    grace: Duration,
     /// Ours, with a bus of version 1.
     session: Option<SessionId>,
     held: Holding,
@@ -56,6 +59,8 @@ struct Held {
     lease: LeaseId,
     /// How urgent it is while it runs; `None`: it is not to be evicted.
     level: Option<i64>,
+    /// The slot that it was given.
+    slot: Option<SlotId>,
 }
 
 enum Wake {
@@ -70,9 +75,20 @@ impl Serving {
         (events, story): (Subscription, Story),
         translate: Translate,
         guard: Option<Guard>,
+        grace: Duration,
     ) -> Self {
-        let (held, counts) = (Holding::default(), AgentCounts::default());
-        Self { scheduler, client, events, story, translate, guard, session: None, held, counts }
+        Self {
+            scheduler,
+            client,
+            events,
+            story,
+            translate,
+            guard,
+            grace,
+            session: None,
+            held: Holding::default(),
+            counts: AgentCounts::default(),
+        }
     }
 
     /// Serves between the two signals, and comes back.
@@ -263,7 +279,8 @@ impl Serving {
                 self.story.name(handle.id(), bus_job);
                 let level = (!opts.shielded).then_some(level);
                 self.held.leases.insert(lease, handle.id());
-                self.held.jobs.insert(handle.id(), Held { handle, bus_job, lease, level });
+                let held = Held { handle, bus_job, lease, level, slot: None };
+                self.held.jobs.insert(held.handle.id(), held);
                 self.offer().await;
             }
             Err(why) => {
@@ -318,13 +335,17 @@ impl Serving {
 
     async fn follow(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Started { job, .. } => {
-                if let Some((bus_job, lease)) =
-                    self.held.jobs.get(job).map(|it| (it.bus_job, it.lease))
-                {
-                    self.report(bus_job, lease, ReportState::Started, None).await;
+            EventKind::Starting { run, .. } => {
+                if let Some(held) = self.held.jobs.get_mut(&run.job) {
+                    held.slot = Some(run.slot);
                 }
             }
+            EventKind::Started { job, .. } => {
+                if let Some(held) = self.held.jobs.get(job) {
+                    self.report_start(held).await;
+                }
+            }
+            EventKind::Stopping { job, cause, .. } => self.tell_stop(*job, *cause).await,
             EventKind::Ended { job, .. } => {
                 if let Some(held) = self.held.take(*job) {
                     if let Ok(ended) = held.handle.ended().await {
@@ -351,6 +372,23 @@ impl Serving {
         self.offer().await;
     }
 
+    async fn report_start(&self, held: &Held) {
+        let (job, lease, state, slot) = (held.bus_job, held.lease, ReportState::Started, held.slot);
+        let (exit, by, ran, reason, output) = (None, None, Duration::ZERO, None, None);
+        self.send(JobReport { job, lease, state, exit, by, ran, reason, output, slot }).await;
+    }
+
+    async fn tell_stop(&self, job: JobId, cause: StopCause) {
+        let Some(held) = self.held.jobs.get(&job) else { return };
+        let by = match cause {
+            StopCause::Evicted { by } => self.held.jobs.get(&by).map(|it| it.bus_job),
+            StopCause::TimedOut(_) | StopCause::Cancelled => None,
+        };
+        let (job, lease, grace) = (held.bus_job, held.lease, self.grace);
+        // Only for people to see: a client that is closed need not say it.
+        let _ = self.client.call(move |it, _| it.stopping(job, lease, by, grace)).await;
+    }
+
     async fn report_end(&self, held: &Held, ended: &Ended) {
         let (state, exit) = told(&ended.outcome);
         let by = match &ended.outcome {
@@ -365,13 +403,13 @@ impl Serving {
             let from = it.bytes.len().saturating_sub(OUTPUT_REPORTED);
             String::from_utf8_lossy(it.bytes.get(from..).unwrap_or_default()).into_owned()
         });
-        let (job, lease, ran) = (held.bus_job, held.lease, ended.tally.ran);
-        self.send(JobReport { job, lease, state, exit, by, ran, reason, output }).await;
+        let (job, lease, ran, slot) = (held.bus_job, held.lease, ended.tally.ran, None);
+        self.send(JobReport { job, lease, state, exit, by, ran, reason, output, slot }).await;
     }
 
     async fn report(&self, job: JobId, lease: LeaseId, state: ReportState, reason: Option<String>) {
-        let (exit, by, ran, output) = (None, None, Duration::ZERO, None);
-        self.send(JobReport { job, lease, state, exit, by, ran, reason, output }).await;
+        let (exit, by, ran, output, slot) = (None, None, Duration::ZERO, None, None);
+        self.send(JobReport { job, lease, state, exit, by, ran, reason, output, slot }).await;
     }
 
     async fn send(&self, report: JobReport) {

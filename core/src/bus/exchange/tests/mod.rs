@@ -91,7 +91,8 @@ impl Scene {
             Request::Cancel(job) => it.cancel(now, client, re, job),
             Request::Report(report) => it.report(now, client, re, &report),
             Request::Beat { leases, floor, .. } => it.beat(now, client, &leases, floor),
-            Request::Subscribe { since, all } => it.subscribe(now, client, re, since, all),
+            Request::Stopping(stopping) => it.stopping(now, client, &stopping),
+            Request::Subscribe(wanted) => it.subscribe(now, client, re, wanted),
             Request::Admin { verb, target } => it.admin(now, client, re, verb, target.as_deref()),
         }
         self
@@ -155,6 +156,13 @@ impl Scene {
         let (config, ids) = (self.config.clone(), self.disk.ids.as_deref());
         self.exchange = Exchange::restore(self.now, config, ids, records).unwrap();
         self
+    }
+
+    /// The snapshot that a client is sent for this subscription.
+    fn shows(&mut self, subscribe: &str) -> Value {
+        self.hears(1, subscribe);
+        let (_, frame) = self.exchange.poll_transmit().unwrap();
+        serde_json::from_str(&frame).unwrap()
     }
 
     /// All that was said since the last look, in short. Nothing else was.
