@@ -40,22 +40,21 @@ fn an_evicted_run_is_marked_and_names_its_evictor() {
         open(tab, &bus).await;
         let victim = producer.submits(5).await;
         until_figure(tab, "running", 1).await;
-        tab.until(&format!("document.querySelector('#slots [data-job=\"{victim}\"]')")).await;
         let evictor = producer.submits(1).await;
         until_figure(tab, "evicted", 1).await;
 
         let row = format!(
-            "[...document.querySelectorAll('#slots-table tr[data-job=\"{victim}\"]')].some(row => \
-             /evicted/.test(row.textContent) && row.textContent.includes('{evictor}'))"
+            "[...document.querySelectorAll('#slots-table tbody tr')].some(row => {{
+                const cells = [...row.cells].map(cell => cell.textContent.trim());
+                return cells.includes('{victim}') && cells.includes('{evictor}')
+                    && /evicted/.test(row.textContent);
+            }})"
         );
         tab.until(&row).await;
-        let bar = format!("#slots [data-job=\"{victim}\"][data-state=\"evicted\"]");
-        tab.until(&format!("document.querySelector('{bar}')")).await;
-        let logged = format!(
-            "[...document.querySelectorAll('#log [data-job=\"{victim}\"]')].some(row => \
-             /evicted/.test(row.textContent) && row.textContent.includes('{evictor}'))"
-        );
-        tab.until(&logged).await;
+        let logged = format!("#log [data-job=\"{victim}\"][data-state=evicted]");
+        let words =
+            format!("document.querySelector('{logged}')?.textContent.includes('{evictor}')");
+        tab.until(&words).await;
         let waits = format!("document.querySelector('#queue [data-job=\"{victim}\"]')");
         tab.until(&waits).await;
         until_figure(tab, "running", 1).await;

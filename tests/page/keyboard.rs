@@ -29,8 +29,9 @@ fn a_job_of_the_queue_is_opened_and_left_and_cancelled() {
         tab_to(tab, &row).await;
         tab.press(Key::Enter).await;
         tab.until("document.querySelector('dialog#job')?.open").await;
-        let history = "document.querySelector('dialog#job .history').textContent";
-        tab.until(&format!("{history}.includes('pending')")).await;
+        let state =
+            |name| format!("document.querySelector('dialog#job .history [data-state={name}]')");
+        tab.until(&state("pending")).await;
         let heads = tab.text("document.querySelector('dialog#job').textContent").await;
         assert!(heads.contains(&next), "{heads}");
         assert!(
@@ -46,7 +47,7 @@ fn a_job_of_the_queue_is_opened_and_left_and_cancelled() {
         tab_to(tab, "dialog#job button[data-action=cancel]").await;
         tab.press(Key::Enter).await;
         bus.until(|now| now.exchange.cancelled == 1).await;
-        tab.until(&format!("{history}.includes('cancelled')")).await;
+        tab.until(&state("cancelled")).await;
         tab.press(Key::Escape).await;
         tab.until("!document.querySelector('dialog#job').open").await;
         tab.until(&format!("!document.querySelector('#queue [data-job=\"{next}\"]')")).await;
@@ -73,15 +74,14 @@ fn pause_is_asked_before_it_is_done_and_resume_undoes_it() {
             }
             tab.press(answer).await;
             tab.until(&format!("{asked} === 0")).await;
-            let shown = format!("document.querySelector('header').textContent.includes('{mode}')");
-            if mode == "paused" {
-                tab.until(&shown).await;
-            }
+            tab.until(&format!("document.querySelector('#mode').dataset.mode === '{mode}'")).await;
             assert_eq!(snapshot(&bus).await["mode"], mode);
         }
         tab_to(tab, "header button[data-action=resume]").await;
         tab.press(Key::Enter).await;
-        tab.until("!document.querySelector('header').textContent.includes('paused')").await;
+        tab_to(tab, "dialog[open] [data-answer=yes]").await;
+        tab.press(Key::Enter).await;
+        tab.until("document.querySelector('#mode').dataset.mode === 'accepting'").await;
         assert_eq!(snapshot(&bus).await["mode"], "accepting");
         bus.drop().await;
     });

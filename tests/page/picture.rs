@@ -46,7 +46,8 @@ fn the_picture_shows_evictions() {
         let (one, two) = (sleepers(&bus, "gpu1", 3).await, sleepers(&bus, "gpu2", 2).await);
         open(tab, &bus).await;
         play(&bus, Peer::producer(&bus).await, length).await;
-        tab.until("document.querySelectorAll('#slots [data-state=evicted]').length >= 2").await;
+        tab.until("document.querySelector('#slots-table').textContent.split('evicted').length > 2")
+            .await;
         let picture = tab.picture().await;
         assert!(picture.starts_with(b"\x89PNG"));
         assert_eq!(picture[16..24], [0, 0, 5, 0, 0, 0, 3, 32], "1280 by 800");

@@ -7,7 +7,9 @@ use sched_tests::bus::peer::{Directory, Peer};
 use crate::line::Line;
 use crate::scene::{Hands, open, patient, patient_bus, shows_the_snapshot, until_figure};
 
-const AGE: &str = "Number(document.querySelector('[data-age]')?.dataset.age)";
+/// How old it says that its figures are, in seconds.
+const AGE: &str =
+    "Number(/stale for (\\d+) s/.exec(document.querySelector('header').innerText)?.[1])";
 
 /// What a browser says where nobody answers.
 const COMPLAINT: &str = "WebSocket connection to";
@@ -17,8 +19,6 @@ async fn says_that_it_is_stale(tab: &mut Tab) {
     tab.until(&format!("{AGE} >= 0")).await;
     let age = tab.number(AGE).await;
     tab.until(&format!("{AGE} > {age}")).await;
-    let shown = tab.text("document.querySelector('[data-age]').textContent").await;
-    assert!(shown.contains(char::is_numeric), "{shown}");
 }
 
 async fn is_connected(tab: &mut Tab) {
@@ -51,13 +51,9 @@ fn what_happened_while_the_line_was_cut_is_shown_after() {
         is_connected(tab).await;
         shows_the_snapshot(tab, &bus).await;
         for (job, state) in [(&first, "finished"), (&missed, "running")] {
-            let row = format!("[...document.querySelectorAll('#log [data-job=\"{job}\"]')]");
-            tab.until(&format!("{row}.some(row => row.textContent.includes('{state}'))")).await;
+            let row = format!("#log [data-job=\"{job}\"][data-state={state}]");
+            tab.until(&format!("document.querySelectorAll('{row}').length === 1")).await;
         }
-        // Nothing was told twice.
-        let doubled = "(seqs => seqs.length - new Set(seqs).size)\
-            ([...document.querySelectorAll('#log [data-seq]')].map(row => row.dataset.seq))";
-        assert_eq!(tab.value(doubled).await, 0);
         bus.drop().await;
     });
 }
