@@ -145,8 +145,10 @@ impl Tab {
     ///
     /// # Panics
     ///
-    /// It does not become so.
+    /// It does not become so, or the console has heard of errors already.
     pub async fn until(&mut self, so: &str) {
+        let complaints = self.complaints();
+        assert!(complaints.is_empty(), "{so}\nis hoped for after\n{}", complaints.join("\n"));
         if !self.is(&UNTIL.replace("SO", so)).await {
             let shown = self.text("document.body.innerText").await;
             let complaints = self.complaints().join("\n");
