@@ -56,7 +56,8 @@ async fn get(bus: &Bus, path: &str) -> Answer {
     ask(bus, "GET", path, "").await
 }
 
-const PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/events.jsonl"];
+const PATHS: [&str; 7] =
+    ["/", "/page.css", "/page.js", "/healthz", "/readyz", "/metrics", "/events.jsonl"];
 
 #[test]
 fn every_path_is_answered_and_the_connection_ends() {
@@ -76,7 +77,7 @@ fn every_path_is_answered_and_the_connection_ends() {
             let named = head.header("content-length").is_some();
             assert_eq!(named, !answer.body.is_empty(), "{path}: {}", head.head);
         }
-        bus.until(|now| now.http_requests == 12).await;
+        bus.until(|now| now.http_requests == 3 * PATHS.len() as u64).await;
         let stats = bus.drop().await;
         assert_eq!((stats.connected, stats.handshakes_failed, stats.refused), (0, 0, 0));
     });
@@ -86,17 +87,18 @@ fn every_path_is_answered_and_the_connection_ends() {
 fn what_is_not_served_is_said_and_counted() {
     run(async {
         let bus = Bus::start().await;
-        for path in ["/nothing", "/metrics/", "/healthz/..", "//", "/Healthz"] {
-            assert_eq!(get(&bus, path).await.status, 404, "{path}");
+        for path in ["/nothing", "/metrics/", "/healthz/..", "//", "/Healthz", "/index.html"] {
+            let answer = get(&bus, path).await;
+            assert_eq!(answer.status, 404, "{path}");
+            assert!(PATHS[3..].iter().all(|path| answer.body.contains(path)), "{}", answer.body);
         }
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
-            let answer = ask(&bus, method, "/metrics", "Content-Length: 0\r\n").await;
-            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+            for path in ["/", "/metrics"] {
+                let answer = ask(&bus, method, path, "Content-Length: 0\r\n").await;
+                assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+            }
         }
-        let names = get(&bus, "/").await;
-        assert_eq!((names.status, names.header("upgrade")), (426, Some("websocket")));
-        assert!(PATHS.iter().all(|path| names.body.contains(path)), "{}", names.body);
-        bus.until(|now| now.handshakes_failed == 12).await;
+        bus.until(|now| now.handshakes_failed == 18).await;
         assert_eq!(bus.drop().await.http_requests, 0);
     });
 }
@@ -117,7 +119,7 @@ fn a_foreign_page_or_a_false_name_gets_403_from_every_path() {
     run(async {
         let bus = Bus::start().await;
         let port = bus.address.port();
-        for path in PATHS.into_iter().chain(["/", "/nothing"]) {
+        for path in PATHS.into_iter().chain(["/nothing"]) {
             let foreign = ask(&bus, "GET", path, "Origin: http://evil.example\r\n").await;
             assert_eq!(foreign.status, 403, "{path}");
             let rebound = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n");
@@ -125,10 +127,75 @@ fn a_foreign_page_or_a_false_name_gets_403_from_every_path() {
             let nameless = format!("GET {path} HTTP/1.0\r\n\r\n");
             assert_eq!(exchange(bus.address, &nameless).await.status, 403, "{path}");
         }
-        bus.until(|now| now.refused == 18).await;
+        bus.until(|now| now.refused == 24).await;
         let own = format!("Origin: http://localhost:{port}\r\n");
         assert_eq!(ask(&bus, "GET", "/metrics", &own).await.status, 200);
         assert_eq!(bus.drop().await.handshakes_failed, 0);
+    });
+}
+
+#[test]
+fn the_page_comes_whole_and_may_use_nothing_but_the_bus() {
+    run(async {
+        let bus = Bus::start().await;
+        let kinds = ["text/html", "text/css", "text/javascript"];
+        let mut size = 0;
+        for (path, kind) in PATHS.into_iter().zip(kinds) {
+            let answer = get(&bus, path).await;
+            let expected = format!("{kind}; charset=utf-8");
+            assert_eq!(answer.header("content-type"), Some(&*expected));
+            let policy = answer.header("content-security-policy").unwrap();
+            for rule in [
+                "default-src 'none'",
+                "script-src 'self'",
+                "style-src 'self'",
+                "connect-src 'self'",
+                "base-uri 'none'",
+                "form-action 'none'",
+                "frame-ancestors 'none'",
+            ] {
+                assert!(policy.split("; ").any(|it| it == rule), "{rule}: {policy}");
+            }
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+            assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+            size += answer.body.len();
+        }
+        assert!(size < 60 * 1024, "{size} bytes");
+        let page = get(&bus, "/").await.body;
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+        for (part, count) in [("<script", 1), ("<link rel=\"stylesheet\"", 1), ("<style", 0)] {
+            assert_eq!(page.matches(part).count(), count, "{part}");
+        }
+        bus.drop().await;
+    });
+}
+
+#[test]
+fn the_page_may_open_its_socket_and_a_foreign_one_may_not() {
+    run(async {
+        let bus = Bus::start().await;
+        let port = bus.address.port();
+        let handshake = |host: &str, origin: &str| {
+            format!(
+                "GET / HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {origin}\r\n\
+                 Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+        };
+        for host in ["localhost", "127.0.0.1"] {
+            let request = handshake(host, &format!("http://{host}:{port}"));
+            let mut tcp = TcpStream::connect(bus.address).await.unwrap();
+            tcp.write_all(request.as_bytes()).await.unwrap();
+            let mut status = [0; 12];
+            tcp.read_exact(&mut status).await.unwrap();
+            assert_eq!(&status, b"HTTP/1.1 101", "{host}");
+        }
+        for origin in ["http://evil.example", "http://localhost:1", "null"] {
+            let answer = exchange(bus.address, &handshake("localhost", origin)).await;
+            assert_eq!(answer.status, 403, "{origin}");
+        }
+        bus.until(|now| (now.connected, now.refused) == (2, 3)).await;
+        bus.drop().await;
     });
 }
 

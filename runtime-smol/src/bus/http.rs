@@ -1,4 +1,5 @@
-//! Plain HTTP beside the WebSocket: what a monitor asks the bus.
+//! Plain HTTP beside the WebSocket: what a monitor asks the bus, and a page for
+//! people.
 //!
 //! The start of a connection is read until it is clear what it asks for. What
 //! asks for an upgrade is a handshake, and goes to the WebSocket layer with all
@@ -9,6 +10,7 @@ mod asked;
 mod body;
 mod io;
 mod metrics;
+mod page;
 mod routes;
 
 use std::convert::Infallible;
@@ -113,6 +115,7 @@ impl Http {
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         let policy = HeaderValue::from_static("same-origin");
         headers.insert("cross-origin-resource-policy", policy);
         Ok(response)

@@ -9,13 +9,13 @@ use smol::Timer;
 
 use super::super::server::BusStats;
 use super::body::Lines;
-use super::{Http, QUESTION_TIME, Request, Response, metrics};
+use super::{Http, QUESTION_TIME, Request, Response, metrics, page};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON_LINES: &str = "application/jsonl; charset=utf-8";
 
-const NAMES: &str =
-    "This is the bus of a scheduler. Clients speak WebSocket here. A plain request gets:
+const NAMES: &str = "There is no such thing here. There are:
+/              a page that shows what the bus does; its WebSocket, for clients
 /healthz       whether the bus lives
 /readyz        whether it takes jobs; 503 if not
 /metrics       its figures, in OpenMetrics
@@ -24,19 +24,23 @@ const NAMES: &str =
 impl Http {
     pub(super) async fn route(&self, request: &Request) -> Response {
         let path = request.uri().path();
-        if !matches!(path, "/" | "/healthz" | "/readyz" | "/metrics" | "/events.jsonl") {
-            return text(StatusCode::NOT_FOUND, "There is no such thing here; / names what is.");
+        let file = page::file(path);
+        let served = matches!(path, "/healthz" | "/readyz" | "/metrics" | "/events.jsonl");
+        if !served && file.is_none() {
+            return text(StatusCode::NOT_FOUND, NAMES);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served.");
             return with(response, header::ALLOW, "GET, HEAD");
         }
+        if let Some(file) = file {
+            return part_of_page(file);
+        }
         match path {
             "/healthz" => self.of_stats(|_| text(StatusCode::OK, "alive")).await,
             "/readyz" => self.of_stats(ready).await,
             "/metrics" => self.of_stats(figures).await,
-            "/events.jsonl" => self.events().await,
-            _ => names(),
+            _ => self.events().await,
         }
     }
 
@@ -83,9 +87,11 @@ fn figures(stats: &BusStats) -> Response {
     }
 }
 
-/// Where a WebSocket client should have asked for its upgrade.
-fn names() -> Response {
-    with(text(StatusCode::UPGRADE_REQUIRED, NAMES), header::UPGRADE, "websocket")
+fn part_of_page(file: &page::File) -> Response {
+    // Every line gets its break where it is written, the last one too.
+    let lines = vec![file.text.trim_end().into()];
+    let response = answer(StatusCode::OK, file.kind, Lines::new(lines));
+    with(response, header::CONTENT_SECURITY_POLICY, page::SECURITY_POLICY)
 }
 
 fn unavailable(why: &str) -> Response {
