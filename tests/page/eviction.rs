@@ -31,6 +31,25 @@ pub(crate) async fn sleepers(bus: &Bus, name: &str, slots: usize) -> Agent {
     agent
 }
 
+/// How many pixels of the picture of the slots have the colour of an eviction.
+const MARKED: &str = "(() => {
+    const [picture, copy] = [document.querySelector('#slots canvas'), document.createElement('canvas')];
+    [copy.width, copy.height] = [picture.width, picture.height];
+    const pen = copy.getContext('2d', { willReadFrequently: true });
+    const bad = getComputedStyle(document.documentElement).getPropertyValue('--bad');
+    pen.fillStyle = bad;
+    pen.fillRect(0, 0, 1, 1);
+    const like = pen.getImageData(0, 0, 1, 1).data;
+    pen.clearRect(0, 0, 1, 1);
+    pen.drawImage(picture, 0, 0);
+    const { data } = pen.getImageData(0, 0, copy.width, copy.height);
+    let marked = 0;
+    for (let at = 0; at < data.length; at += 4) {
+        if ([0, 1, 2, 3].every(part => Math.abs(data[at + part] - like[part]) < 16)) marked += 1;
+    }
+    return marked;
+})()";
+
 #[test]
 fn an_evicted_run_is_marked_and_names_its_evictor() {
     in_a_browser(async |tab| {
@@ -40,6 +59,7 @@ fn an_evicted_run_is_marked_and_names_its_evictor() {
         open(tab, &bus).await;
         let victim = producer.submits(5).await;
         until_figure(tab, "running", 1).await;
+        assert_eq!(tab.number(MARKED).await, 0.0, "nothing is marked yet");
         let evictor = producer.submits(1).await;
         until_figure(tab, "evicted", 1).await;
 
@@ -51,6 +71,8 @@ fn an_evicted_run_is_marked_and_names_its_evictor() {
             }})"
         );
         tab.until(&row).await;
+        let marked = tab.number(MARKED).await;
+        assert!(marked > 20.0, "the end of the bar and an arrow: {marked} pixels");
         let logged = format!("#log [data-job=\"{victim}\"][data-state=evicted]");
         let words =
             format!("document.querySelector('{logged}')?.textContent.includes('{evictor}')");

@@ -62,6 +62,9 @@ fn pause_is_asked_before_it_is_done_and_resume_undoes_it() {
     in_a_browser(async |tab| {
         let bus = patient_bus().await;
         let _hands = Hands::called(&bus, "g1", 1).await;
+        let mut producer = Peer::producer(&bus).await;
+        producer.submits(5).await;
+        let waits = producer.submits(5).await;
         open(tab, &bus).await;
         let asked = "[...document.querySelectorAll('dialog[open]')].length";
         for (answer, mode) in [(Key::Escape, "accepting"), (Key::Enter, "paused")] {
@@ -77,12 +80,75 @@ fn pause_is_asked_before_it_is_done_and_resume_undoes_it() {
             tab.until(&format!("document.querySelector('#mode').dataset.mode === '{mode}'")).await;
             assert_eq!(snapshot(&bus).await["mode"], mode);
         }
+        let why = format!("document.querySelector('#queue [data-job=\"{waits}\"]')?.dataset.why");
+        tab.until(&format!("{why} === 'the bus is paused'")).await;
         tab_to(tab, "header button[data-action=resume]").await;
         tab.press(Key::Enter).await;
         tab_to(tab, "dialog[open] [data-answer=yes]").await;
         tab.press(Key::Enter).await;
         tab.until("document.querySelector('#mode').dataset.mode === 'accepting'").await;
         assert_eq!(snapshot(&bus).await["mode"], "accepting");
+        bus.drop().await;
+    });
+}
+
+#[test]
+fn a_run_is_found_in_the_picture_of_the_slots_and_opened() {
+    in_a_browser(async |tab| {
+        let bus = patient_bus().await;
+        let mut producer = Peer::producer(&bus).await;
+        let mut hands = Hands::called(&bus, "g1", 2).await;
+        let (one, two) = (producer.submits(5).await, producer.submits(5).await);
+        hands.starts().await;
+        hands.starts().await;
+        open(tab, &bus).await;
+        until_figure(tab, "running", 2).await;
+        tab.until("document.querySelectorAll('#slots-table tbody tr').length === 2").await;
+        tab_to(tab, "#slots").await;
+        for (key, job) in [(Key::ArrowDown, &one), (Key::ArrowDown, &two)] {
+            tab.press(key).await;
+            tab.until(&format!(
+                "document.querySelector('#slots-said').textContent.startsWith('{job},')"
+            ))
+            .await;
+        }
+        tab.press(Key::Enter).await;
+        tab.until("document.querySelector('dialog#job').open").await;
+        let opened = tab.text("document.querySelector('dialog#job h2').textContent").await;
+        assert_eq!(opened, two);
+        tab.press(Key::Escape).await;
+        tab.until("document.activeElement.matches('#slots')").await;
+        bus.drop().await;
+    });
+}
+
+#[test]
+fn the_events_are_filtered_by_what_is_typed() {
+    in_a_browser(async |tab| {
+        let bus = patient_bus().await;
+        let mut producer = Peer::producer(&bus).await;
+        let mut hands = Hands::called(&bus, "g1", 1).await;
+        for _ in 0..3 {
+            producer.submits(5).await;
+        }
+        let one = hands.starts().await;
+        hands.ends(&one, "finished", r#","code":0,"ran_ms":30"#).await;
+        open(tab, &bus).await;
+        until_figure(tab, "finished", 1).await;
+        let shown = "[...document.querySelectorAll('#log [data-job]')].filter(it => !it.hidden)";
+        tab.until(&format!("{shown}.length >= 7")).await;
+        tab_to(tab, "#log-filter").await;
+        tab.types("finished").await;
+        tab.until(&format!("{shown}.length === 1 && {shown}[0].dataset.job === '{one}'")).await;
+        let later = producer.submits(5).await;
+        until_figure(tab, "pending", 2).await;
+        assert!(tab.is(&format!("{shown}.length === 1")).await, "what does not match is not added");
+        tab.value("document.querySelector('#log-filter').select()").await;
+        tab.types(&later).await;
+        tab.until(&format!(
+            "{shown}.length > 0 && {shown}.every(it => it.dataset.job === '{later}')"
+        ))
+        .await;
         bus.drop().await;
     });
 }

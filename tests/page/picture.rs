@@ -33,7 +33,7 @@ async fn play(bus: &Bus, mut producer: Peer, length: Duration) {
         let name = NAMES[random.usize(..NAMES.len())];
         let payload = serde_json::json!({"priority": priority, "runtime": runtime, "name": name});
         submit(&mut producer, &payload.to_string(), "{}").await;
-        Timer::after(Duration::from_millis(random.u64(300..1300))).await;
+        Timer::after(Duration::from_millis(random.u64(200..1100))).await;
     }
 }
 

@@ -59,6 +59,40 @@ fn what_happened_while_the_line_was_cut_is_shown_after() {
 }
 
 #[test]
+fn that_more_was_missed_than_is_told_again_is_said() {
+    const MISSED: u64 = 20_000;
+    in_a_browser(async |tab| {
+        tab.expects(COMPLAINT);
+        let bus = patient_bus().await;
+        let line = Line::to(bus.address).await;
+        tab.visit(line.address, "").await;
+        is_connected(tab).await;
+        let mut producer = Peer::producer(&bus).await;
+        producer.submits(5).await;
+        until_figure(tab, "pending", 1).await;
+        line.cut().await;
+        tab.until("document.body.dataset.state === 'stale'").await;
+        for _ in 0..20 {
+            for _ in 0..MISSED / 20 {
+                producer.say(r#"{"cmd":"submit","payload":{"priority":6,"runtime":1}}"#).await;
+            }
+            producer.raw.settle().await;
+        }
+        line.mend().await;
+        is_connected(tab).await;
+        until_figure(tab, "pending", MISSED + 1).await;
+        shows_the_snapshot(tab, &bus).await;
+        tab.value("document.querySelector('#log-filter').focus()").await;
+        tab.types("not told").await;
+        tab.until(
+            "/events 2 to \\d+ were not told/.test(document.querySelector('#log').innerText)",
+        )
+        .await;
+        bus.drop().await;
+    });
+}
+
+#[test]
 fn a_durable_bus_that_is_restarted_is_found_with_its_jobs() {
     in_a_browser(async |tab| {
         tab.expects(COMPLAINT);
