@@ -36,6 +36,13 @@ const FLAGS: [&str; 14] = [
     "--remote-debugging-port=0",
 ];
 
+/// Ends the browser with the test: also where that is killed, the pipe to this
+/// shell has its end. The last line ends the group, and so itself.
+const KEEPER: &str = r#""$@" &
+exec 2>&-
+read -r _
+kill -KILL 0"#;
+
 /// What it prints once it can be driven.
 const READY: &str = "DevTools listening on ";
 
@@ -61,12 +68,14 @@ impl Launched {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("sched-browser-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
-        let mut child = Command::new(program)
+        let mut child = Command::new("sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(program)
             .args(FLAGS)
             .arg(format!("--user-data-dir={}", directory.display()))
             .arg("about:blank")
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

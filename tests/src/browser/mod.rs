@@ -6,6 +6,7 @@ mod devtools;
 mod launch;
 mod tab;
 
+use std::future::Future;
 use std::io::Write;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use self::launch::Launched;
 pub use self::tab::{Key, Tab, Work};
 
 /// After this long a test has failed: what it waits for does not happen.
-const GUARD: Duration = Duration::from_secs(240);
+const GUARD: Duration = Duration::from_secs(120);
 
 /// Runs a test in an empty tab of a browser of its own, and then asks what every
 /// page must answer: that the console heard no error and that nothing was asked
@@ -31,17 +32,23 @@ pub fn in_a_browser(test: impl AsyncFnOnce(&mut Tab)) {
     let Some(program) = launch::chromium() else {
         return skip("no Chromium is installed (apt-get install chromium)");
     };
-    let hangs = async {
+    smol::block_on(async {
+        let browser = in_time(Launched::start(&program)).await.expect("the browser starts");
+        let mut tab = in_time(browser.tab()).await.expect("the browser opens a tab");
+        if in_time(test(&mut tab)).await.is_none() {
+            let shown = in_time(tab.shown()).await;
+            panic!("the test hangs. {}", shown.as_deref().unwrap_or("And so does the page."));
+        }
+        in_time(tab.leave()).await.expect("the page answers");
+    });
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> Option<T> {
+    let late = async {
         Timer::after(GUARD).await;
-        panic!("the test hangs");
+        None
     };
-    let in_time = async {
-        let browser = Launched::start(&program).await;
-        let mut tab = browser.tab().await;
-        test(&mut tab).await;
-        tab.leave().await;
-    };
-    smol::block_on(in_time.or(hangs));
+    async { Some(what.await) }.or(late).await
 }
 
 /// Says that this test tests nothing, past the test harness, which keeps the

@@ -150,10 +150,16 @@ impl Tab {
         let complaints = self.complaints();
         assert!(complaints.is_empty(), "{so}\nis hoped for after\n{}", complaints.join("\n"));
         if !self.is(&UNTIL.replace("SO", so)).await {
-            let shown = self.text("document.body.innerText").await;
-            let complaints = self.complaints().join("\n");
-            panic!("{so}\ndid not become true. The page shows:\n{shown}\n{complaints}");
+            panic!("{so}\ndid not become true. {}", self.shown().await);
         }
+    }
+
+    /// What there is to say of a page where something is amiss.
+    pub(super) async fn shown(&mut self) -> String {
+        let focus = self.text("document.activeElement?.outerHTML.slice(0, 200) ?? ''").await;
+        let shown = self.text("document.body.innerText").await;
+        let complaints = self.complaints().join("\n");
+        format!("The page shows:\n{shown}\nwith the focus on {focus}\n{complaints}")
     }
 
     /// What is visible, as a picture in PNG.
