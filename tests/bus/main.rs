@@ -3,8 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
-mod support;
-mod v1_support;
+use sched_tests::bus as support;
+use sched_tests::bus::peer as v1_support;
 
 mod admission;
 mod client_comes_back;

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub mod browser;
+pub mod bus;
 pub mod bussim;
 pub mod processes;
 pub mod scheduling;

@@ -3,7 +3,7 @@
 const BUCKET_MS = 2000, BUCKETS = 150, MOST_WAITS = 64;
 
 /** The last five minutes, as changes in short spans of time: so they can be told
-		from what is now backwards, also from events that are told late. */
+   from what is now backwards, also from events that are told late. */
 class Course {
 	constructor() { this.buckets = new Map(); this.backing = new Set(); }
 

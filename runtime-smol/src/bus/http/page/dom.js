@@ -1,5 +1,5 @@
 /* Small tools: elements, and how things are written. Whatever others have named
-	 becomes text, never markup. */
+   becomes text, never markup. */
 
 const $ = (selector, within = document) => within.querySelector(selector);
 

@@ -42,26 +42,27 @@ class Figures {
 			spark.append(area, line);
 			const shown = el("dd", {}, value);
 			const more = el("small");
-			if (name === "running") shown.append(" ", el("small", {}, "of ", el("span", { "data-figure": "slots", "data-value": "" }, "–"), " slots"));
-			else shown.append(" ", more);
+			shown.append(" ", more);
+			if (name === "running") more.append("of ", this.slots = el("span", { "data-figure": "slots", "data-value": "" }, "–"), " slots", this.assigned = el("span"));
 			$("#figures").append(el("div", { class: `figure ${name}` }, el("dt", {}, label), shown, el("dd", { class: "spark" }, spark)));
 			const cells = [0, 0, 0].map(() => el("td"));
 			$("#figures-table tbody").append(el("tr", {}, el("th", { scope: "row" }, isRate ? `${label} in ${BUCKET_MS / 1000} s` : label), ...cells));
 			return { name, text, value, more, line, area, cells };
 		});
-		this.slots = $("[data-figure=slots]");
 	}
 
 	show(snapshot) {
 		const figures = figuresOf(snapshot);
+		const assigned = snapshot.running.filter((it) => it.state === "assigned").length;
 		for (const { name, text, value, more } of this.tiles) {
 			mark(value, "data-value", figures[name] ?? "");
-			say(value, text(figures[name]));
-			const rare = (RARE[name] ?? []).filter((it) => snapshot.counters[it]);
-			say(more, rare.map((it) => `+ ${counted(snapshot.counters[it])} ${STATES[it]}`).join(", "));
+			say(value, text(name === "running" ? figures.running - assigned : figures[name]));
+			const rare = RARE[name]?.filter((it) => snapshot.counters[it]);
+			if (rare) say(more, rare.map((it) => `+ ${counted(snapshot.counters[it])} ${STATES[it]}`).join(", "));
 		}
 		mark(this.slots, "data-value", figures.slots);
 		say(this.slots, counted(figures.slots));
+		say(this.assigned, assigned ? ` + ${counted(assigned)} assigned` : "");
 	}
 
 	/** Draws how the figures went; to be called every now and then. */

@@ -1,5 +1,5 @@
 /* Runs over time, a row a slot. Drawn on one canvas of the size of what can be
-	 seen, so that it costs the same however many slots and runs there are. */
+   seen, so that it costs the same however many slots and runs there are. */
 
 const ROW = 22, BAR = 15, AXIS = 20, LABELS = 92, HEAD = 20;
 const MOST_IN_TABLE = 100, TABLE_EVERY = 2000;
@@ -7,14 +7,17 @@ const FAILED = new Set(["failed", "timed_out", "spawn_failed", "lost"]);
 
 class Gantt {
 	constructor(model, open) {
-		Object.assign(this, { model, open, chosen: null, hits: [], lines: [], tabled: 0 });
+		Object.assign(this, { model, open, chosen: null, hits: [], lines: [], tabled: 0, drawn: 0 });
 		this.view = $("#slots");
 		this.canvas = $("#slots-canvas");
 		this.pen = this.canvas.getContext("2d");
-		const again = () => { this.colours(); schedule(); };
+		const again = () => {
+			this.colours();
+			this.move();
+		};
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 		new ResizeObserver(again).observe(this.view);
-		this.view.addEventListener("scroll", schedule, { passive: true });
+		this.view.addEventListener("scroll", () => this.move(), { passive: true });
 		this.view.addEventListener("keydown", (event) => this.key(event));
 		this.view.addEventListener("click", (event) => {
 			const bar = this.under(event);
@@ -33,6 +36,12 @@ class Gantt {
 			else $("#slots-frame").removeAttribute("tabindex");
 		});
 		this.colours();
+	}
+
+	/** It is to be drawn at once. */
+	move() {
+		this.moved = true;
+		schedule();
 	}
 
 	get isMoving() { return this.model.bars.length > 0; }
@@ -71,6 +80,7 @@ class Gantt {
 	}
 
 	draw() {
+		this.moved = false;
 		this.layout();
 		const { view, canvas, pen } = this;
 		const space = $("#slots-space");
@@ -278,7 +288,7 @@ class Gantt {
 		const [top, high] = [line.top - AXIS, this.view.clientHeight];
 		if (top < this.view.scrollTop) this.view.scrollTop = top;
 		else if (line.top + ROW > this.view.scrollTop + high) this.view.scrollTop = line.top + ROW - high;
-		schedule();
+		this.move();
 	}
 
 	/** The same, for who does not see it. */

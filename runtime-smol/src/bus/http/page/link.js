@@ -1,11 +1,11 @@
 /* The connection: an observer of the bus, in version 1 of its protocol. It comes
-	 back after a loss, and then hears what it has missed. */
+   back after a loss, and then hears what it has missed. */
 
 const FIRST_PAUSE = 250, LONGEST_PAUSE = 10_000;
 /* A bus that has not answered for so long is given up. */
 const PATIENCE = 10_000;
 /* The most events that are asked for after the fact: more would not fit into what
-	 the bus holds back for a client. */
+   the bus holds back for a client. */
 const MOST_MISSED = 4000;
 
 class Link {

@@ -1,7 +1,7 @@
 /* What waits, and what has happened. */
 
 /** The queue, in the order in which it will run. Which job comes when, and why it
-		waits, the bus says: it is asked for the part that can be seen. */
+   waits, the bus says: it is asked for the part that can be seen. */
 class Queue {
 	constructor(openJob) {
 		this.reserved = [];
@@ -104,7 +104,7 @@ class Log {
 	draw({ events, eventsDropped }) {
 		if (this.start || this.events !== events) {
 			Object.assign(this, { start: false, events, matches: new Ring(), seen: eventsDropped });
-			this.list.view.scrollTop = 0;
+			this.list.scroll(0);
 		}
 		let added = 0;
 		for (this.seen = Math.max(this.seen, eventsDropped); this.seen < events.length + eventsDropped; this.seen++) {

@@ -1,15 +1,17 @@
 /* What holds it together: messages are taken in and drawn once a frame. */
 
 /* How long the bus is left alone between two looks, while something happens and
-	 while nothing does. One that is older than that was not answered. */
+   while nothing does. One that is older than that was not answered. */
 const AT_ONCE = 50, IN_MOTION = 250, AT_REST = 1000, OLD = 3000;
 /* How much of a frame messages may take; the rest waits for the next. */
 const BUDGET = 12;
+/* How often what moves by itself is drawn. */
+const DRAW_EVERY = 100, GANTT_EVERY = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : DRAW_EVERY;
 
 const model = new Model();
 const inbox = new Ring();
 let replaying = false, waiting = false, fresh = true, moved = true, redraw = false, scheduled = false;
-let lostAt = 0, looked = 0, ticked = 0, longest = 0, durability = "";
+let lostAt = 0, looked = 0, ticked = 0, drawn = 0, longest = 0, durability = "";
 
 const link = new Link((text) => { inbox.push(text); schedule(); }, () => {
 	if (model.snapshot && !lostAt) model.note("the bus is gone; waiting for it");
@@ -110,8 +112,14 @@ function frame() {
 		queue.show(model.snapshot);
 		job.draw();
 	} else if (queue.list.moved) queue.draw();
-	log.draw(model);
-	gantt.draw();
+	if (log.list.moved || log.start || begin - drawn >= DRAW_EVERY) {
+		drawn = begin;
+		log.draw(model);
+	}
+	if (gantt.moved || begin - gantt.drawn >= GANTT_EVERY) {
+		gantt.drawn = begin;
+		gantt.draw();
+	}
 	if (model.snapshot && begin - ticked >= 1000) {
 		ticked = begin;
 		model.prune();
@@ -126,5 +134,5 @@ function frame() {
 }
 
 setInterval(() => { link.watch(); schedule(); }, 250);
-setInterval(() => { if (!document.hidden && gantt.isMoving) schedule(); }, matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 100);
+setInterval(() => { if (!document.hidden && gantt.isMoving) schedule(); }, GANTT_EVERY);
 document.addEventListener("visibilitychange", () => { moved = true; schedule(); });

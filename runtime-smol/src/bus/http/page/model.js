@@ -1,5 +1,5 @@
 /* What is known of the bus: its last snapshot, and what was told since. Every
-	 event costs the same, however much there is. */
+   event costs the same, however much there is. */
 
 const SHOWN_MS = 120_000;
 const MOST_BARS = 40_000, MOST_EVENTS = 10_000;

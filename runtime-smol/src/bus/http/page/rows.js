@@ -1,18 +1,22 @@
 /* A long list of which only what can be seen is there. One row at a time can be
-	 reached with Tab; the arrow keys go on from it, Enter opens it. */
+   reached with Tab; the arrow keys go on from it, Enter opens it. */
 
 const SPARE_ROWS = 6;
 
 class Rows {
 	/** `head`: what the columns are called; `fill(row, cells, index)` shows a row;
-			`open(index)` is what Enter and a click do. */
+	   `open(index)` is what Enter and a click do. */
 	constructor(grid, { head, fill, open }) {
-		Object.assign(this, { grid, fill, open, cells: head.length, count: 0, active: 0, pool: [] });
+		Object.assign(this, { grid, fill, open, cells: head.length, count: 0, active: 0, top: 0, pool: [] });
 		this.view = el("div", { class: "rows", role: "rowgroup" });
 		grid.append(el("div", { class: "row head", role: "row", "aria-rowindex": 1 }, ...head.map((name) => el("span", { role: "columnheader" }, name))), this.view);
 		this.space = el("div", { class: "space", role: "presentation" });
 		this.view.append(this.space);
-		this.view.addEventListener("scroll", () => { this.moved = true; schedule(); }, { passive: true });
+		this.view.addEventListener("scroll", () => {
+			this.top = this.view.scrollTop;
+			this.moved = true;
+			schedule();
+		}, { passive: true });
 		this.view.addEventListener("keydown", (event) => this.key(event));
 		this.view.addEventListener("click", (event) => {
 			const row = event.target.closest("[role=row]");
@@ -23,16 +27,20 @@ class Rows {
 	}
 
 	measure() {
+		const before = this.rowHigh;
 		this.high = this.view.clientHeight;
 		this.rowHigh = parseFloat(getComputedStyle(this.grid).getPropertyValue("--row")) || 28;
 		this.moved = true;
+		if (before === this.rowHigh) return;
+		this.count = -1;
+		for (const row of this.pool) delete row.dataset.index;
 	}
 
-	get first() { return Math.max(0, Math.floor(this.view.scrollTop / this.rowHigh) - SPARE_ROWS); }
+	get first() { return Math.max(0, Math.floor(this.top / this.rowHigh) - SPARE_ROWS); }
 	get shown() { return Math.ceil(this.high / this.rowHigh) + 2 * SPARE_ROWS; }
 
 	/** Shows so many rows, and keeps in view what was there when `added` came
-			before it, unless that was the first. */
+	   before it, unless that was the first. */
 	draw(count, added = 0) {
 		if (count !== this.count) {
 			this.count = count;
@@ -40,8 +48,8 @@ class Rows {
 			mark(this.grid, "aria-rowcount", count + 1);
 			this.active = Math.max(0, Math.min(this.active, count - 1));
 		}
-		if (added && this.view.scrollTop > this.rowHigh / 2) {
-			this.view.scrollTop += added * this.rowHigh;
+		if (added && this.top > this.rowHigh / 2) {
+			this.scroll(this.top + added * this.rowHigh);
 			this.active = Math.min(this.active + added, count - 1);
 		}
 		this.moved = false;
@@ -55,6 +63,9 @@ class Rows {
 		}
 		this.pool.forEach((row, at) => this.put(row, first + at, at < shown));
 	}
+
+	/* To ask where it is makes the browser lay everything out: that is done once. */
+	scroll(top) { this.top = this.view.scrollTop = top; }
 
 	put(row, index, isThere) {
 		if (row.hidden === isThere) row.hidden = !isThere;
@@ -85,8 +96,8 @@ class Rows {
 		if (!this.count) return;
 		this.active = index;
 		const top = index * this.rowHigh, bottom = top + this.rowHigh;
-		if (top < this.view.scrollTop) this.view.scrollTop = top;
-		else if (bottom > this.view.scrollTop + this.high) this.view.scrollTop = bottom - this.high;
+		if (top < this.top) this.scroll(top);
+		else if (bottom > this.top + this.high) this.scroll(bottom - this.high);
 		this.draw(this.count);
 		this.focus();
 		const row = this.pool.find((it) => Number(it.dataset.index) === index && !it.hidden);

@@ -1,5 +1,7 @@
 //! A bus to test, and a client with no manners of its own.
 
+pub mod peer;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,10 +20,15 @@ use smol::net::TcpStream;
 /// Nothing here takes nearly as long; a test that does has failed.
 const GUARD: Duration = Duration::from_secs(60);
 
-pub(crate) const JOB: &str = r#"{"priority":3,"runtime":7}"#;
+/// A payload.
+pub const JOB: &str = r#"{"priority":3,"runtime":7}"#;
 
 /// Runs a test, and fails it when it hangs.
-pub(crate) fn run(test: impl Future<Output = ()>) {
+///
+/// # Panics
+///
+/// It takes longer than a minute.
+pub fn run(test: impl Future<Output = ()>) {
     let hangs = async {
         Timer::after(GUARD).await;
         panic!("the test hangs");
@@ -30,45 +37,65 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 }
 
 /// The command that submits `payload`.
-pub(crate) fn request(payload: &str) -> String {
+#[must_use]
+pub fn request(payload: &str) -> String {
     format!(r#"{{"cmd":"job_request","payload":{payload}}}"#)
 }
 
 /// A bus that runs.
-pub(crate) struct Bus {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct Bus {
+    /// Where it listens.
+    pub address: SocketAddr,
     handle: BusHandle,
     running: smol::Task<BusStats>,
 }
 
 impl Bus {
-    pub(crate) async fn start() -> Self {
+    /// One with the usual terms, on a port of the system's choice.
+    pub async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(terms: impl FnOnce(&mut BusConfig)) -> Self {
+    /// One with the terms as changed.
+    ///
+    /// # Panics
+    ///
+    /// It cannot listen, or not use its directory.
+    pub async fn with(terms: impl FnOnce(&mut BusConfig)) -> Self {
         let mut config = BusConfig::new(([127, 0, 0, 1], 0).into());
         terms(&mut config);
-        let server = BusServer::bind(config).await.unwrap();
+        let server = BusServer::bind(config).await.expect("it can listen");
         let (address, handle) = (server.local_addr(), server.handle());
         Self { address, handle, running: smol::spawn(server.run()) }
     }
 
-    pub(crate) async fn stats(&self) -> BusStats {
+    /// What it has counted.
+    ///
+    /// # Panics
+    ///
+    /// It has ended.
+    pub async fn stats(&self) -> BusStats {
         self.handle.stats().await.expect("the bus runs")
     }
 
     /// Waits for the counts to be so.
-    pub(crate) async fn until(&self, so: impl Fn(&BusStats) -> bool + Send + 'static) -> BusStats {
+    ///
+    /// # Panics
+    ///
+    /// It has ended.
+    pub async fn until(&self, so: impl Fn(&BusStats) -> bool + Send + 'static) -> BusStats {
         self.handle.until(so).await.expect("the bus runs")
     }
 
-    pub(crate) fn client(&self, role: Role) -> BusClient {
+    /// A client of ours.
+    #[must_use]
+    pub fn client(&self, role: Role) -> BusClient {
         client_at(self.address, role)
     }
 
     /// A client of ours that is connected and known.
-    pub(crate) async fn connected(&self, role: Role) -> BusClient {
+    pub async fn connected(&self, role: Role) -> BusClient {
         let count = move |stats: &BusStats| match role {
             Role::Producer => stats.producers,
             Role::Scheduler => stats.schedulers,
@@ -79,42 +106,59 @@ impl Bus {
         client
     }
 
-    pub(crate) async fn raw(&self) -> Raw {
-        Raw::shake(self.address, &[]).await.unwrap()
+    /// A client without manners.
+    ///
+    /// # Panics
+    ///
+    /// It is not let in.
+    pub async fn raw(&self) -> Raw {
+        Raw::shake(self.address, &[]).await.expect("it is let in")
     }
 
     /// A client without manners that is known as a scheduler.
-    pub(crate) async fn raw_scheduler(&self) -> Raw {
+    pub async fn raw_scheduler(&self) -> Raw {
         let mut raw = self.raw().await;
         raw.say(r#"{"cmd":"register","type":"scheduler"}"#).await;
         raw.settle().await;
         raw
     }
 
-    pub(crate) fn shutdown(&self) {
+    /// Tells it to stop in order.
+    pub fn shutdown(&self) {
         self.handle.shutdown();
     }
 
     /// Stops the bus in order, and waits for it.
-    pub(crate) async fn end(self) -> BusStats {
+    pub async fn end(self) -> BusStats {
         self.handle.shutdown();
         self.running.await
     }
 
     /// The last counts of a bus whose end is of no interest.
-    pub(crate) async fn drop(self) -> BusStats {
+    pub async fn drop(self) -> BusStats {
         self.stats().await
     }
 }
 
-pub(crate) fn client_at(address: SocketAddr, role: Role) -> BusClient {
-    let mut config = ClientConfig::new(format!("ws://{address}/").parse().unwrap(), role);
+/// A client of ours, which looks for its bus often.
+///
+/// # Panics
+///
+/// The address cannot be read back.
+#[must_use]
+pub fn client_at(address: SocketAddr, role: Role) -> BusClient {
+    let mut config =
+        ClientConfig::new(format!("ws://{address}/").parse().expect("an address"), role);
     config.longest_wait = Duration::from_millis(300);
     BusClient::open(config)
 }
 
 /// Waits for an event of a client.
-pub(crate) async fn event(client: &BusClient, so: impl Fn(&ClientEvent) -> bool) -> ClientEvent {
+///
+/// # Panics
+///
+/// The client has ended.
+pub async fn event(client: &BusClient, so: impl Fn(&ClientEvent) -> bool) -> ClientEvent {
     let events = client.events();
     loop {
         let event = events.recv().await.expect("the client lives");
@@ -125,36 +169,61 @@ pub(crate) async fn event(client: &BusClient, so: impl Fn(&ClientEvent) -> bool)
 }
 
 /// A WebSocket client that does what it is told, and reads only then.
-pub(crate) struct Raw(pub(crate) WebSocketStream<TcpStream>);
+#[derive(Debug)]
+pub struct Raw(pub WebSocketStream<TcpStream>);
 
 impl Raw {
-    pub(crate) async fn shake(
+    /// Connects, and shakes hands with these headers.
+    ///
+    /// # Errors
+    ///
+    /// It is not let in.
+    ///
+    /// # Panics
+    ///
+    /// A header cannot be written.
+    pub async fn shake(
         address: SocketAddr,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, Error> {
         use async_tungstenite::tungstenite::client::IntoClientRequest;
         let mut request = format!("ws://{address}/").into_client_request()?;
         for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().unwrap());
+            request.headers_mut().insert(*name, value.parse().expect("a header"));
         }
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         client_async(request, tcp).await.map(|(web_socket, _)| Self(web_socket))
     }
 
-    pub(crate) async fn say(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.unwrap();
+    /// Says this.
+    ///
+    /// # Panics
+    ///
+    /// The connection has ended.
+    pub async fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.expect("open");
     }
 
     /// Waits until the bus has read everything that was said: it answers in
     /// order. Messages that come in meanwhile are lost.
-    pub(crate) async fn settle(&mut self) {
+    ///
+    /// # Panics
+    ///
+    /// The connection has ended.
+    pub async fn settle(&mut self) {
         let mark = Bytes::from_static(b"settle");
-        self.0.send(Message::Ping(mark.clone())).await.unwrap();
-        while self.0.next().await.unwrap().unwrap() != Message::Pong(mark.clone()) {}
+        self.0.send(Message::Ping(mark.clone())).await.expect("open");
+        while self.0.next().await.expect("open").expect("no error") != Message::Pong(mark.clone()) {
+        }
     }
 
-    pub(crate) async fn text(&mut self) -> String {
+    /// The next message.
+    ///
+    /// # Panics
+    ///
+    /// The connection has ended, or it is no text.
+    pub async fn text(&mut self) -> String {
         loop {
             match self.0.next().await.expect("open").expect("no error") {
                 Message::Text(text) => return text.as_str().to_owned(),
@@ -165,7 +234,7 @@ impl Raw {
     }
 
     /// Reads to the end: how the bus closed, and what it sent before.
-    pub(crate) async fn closed(&mut self) -> (Option<(CloseCode, String)>, usize) {
+    pub async fn closed(&mut self) -> (Option<(CloseCode, String)>, usize) {
         let (mut close, mut texts) = (None, 0);
         while let Some(Ok(message)) = self.0.next().await {
             match message {

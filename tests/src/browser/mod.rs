@@ -1,0 +1,64 @@
+//! A real browser: Chromium without a window, driven over the protocol of its
+//! developer tools, which shows more than a WebDriver does: every request, every
+//! complaint of the console, the media that a page asks for, time of the processor.
+
+mod devtools;
+mod launch;
+mod tab;
+
+use std::future::Future;
+use std::io::Write;
+use std::time::Duration;
+
+use futures_lite::FutureExt;
+use smol::Timer;
+
+use self::launch::Launched;
+pub use self::tab::{Key, Tab, Work};
+
+/// After this long a test has failed: what it waits for does not happen.
+const GUARD: Duration = Duration::from_secs(120);
+
+/// Runs a test in an empty tab of a browser of its own, and then asks what every
+/// page must answer: that the console heard no error and that nothing was asked
+/// from a host that the test did not visit.
+///
+/// Where there is no Chromium, nothing is tested, and that is said.
+///
+/// # Panics
+///
+/// The test fails, or hangs; or there is no Chromium, and `CI` is set.
+pub fn in_a_browser(test: impl AsyncFnOnce(&mut Tab)) {
+    let Some(program) = launch::chromium() else {
+        return skip("no Chromium is installed (apt-get install chromium)");
+    };
+    smol::block_on(async {
+        let browser = in_time(Launched::start(&program)).await.expect("the browser starts");
+        let mut tab = in_time(browser.tab()).await.expect("the browser opens a tab");
+        if in_time(test(&mut tab)).await.is_none() {
+            let shown = in_time(tab.shown()).await;
+            panic!("the test hangs. {}", shown.as_deref().unwrap_or("And so does the page."));
+        }
+        in_time(tab.leave()).await.expect("the page answers");
+    });
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Timer::after(GUARD).await;
+        None
+    };
+    async { Some(what.await) }.or(late).await
+}
+
+/// Says that this test tests nothing, past the test harness, which keeps the
+/// words of what passes to itself.
+///
+/// # Panics
+///
+/// `CI` is set: there, nothing may be missing.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}, and CI is set");
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _nobody_reads = writeln!(std::io::stderr(), "{name}: skipped: {why}");
+}
