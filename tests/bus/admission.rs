@@ -86,7 +86,7 @@ fn garbage_instead_of_a_handshake_is_counted_and_closed() {
         let garbage: [&[u8]; 5] = [
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
             b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n",
-            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n",
             b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             &[b'x'; 100_000],
         ];
@@ -96,7 +96,7 @@ fn garbage_instead_of_a_handshake_is_counted_and_closed() {
             let _end = tcp.read_to_end(&mut Vec::new()).await;
         }
         let count = garbage.len() as u64;
-        bus.until(move |now| now.handshakes_failed == count).await;
+        bus.until(move |now| (now.handshakes_failed, now.http_requests) == (count, 0)).await;
         bus.raw().await.settle().await;
         bus.drop().await;
     });

@@ -1,30 +1,37 @@
 //! A real process is evicted for another, and everybody can see for whom.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use futures_lite::future;
-use sched_core::Policy;
-use sched_core::bus::TestJob;
+use sched_core::{Policy, Priority};
 use sched_runtime_smol::Command;
 use sched_runtime_smol::bus::{Agent, AgentConfig, Wanted};
 use sched_tests::browser::in_a_browser;
 use sched_tests::bus::Bus;
 use sched_tests::bus::peer::Peer;
+use serde_json::Value;
 
 use crate::scene::{open, shows_the_snapshot, until_figure};
 
-/// A scheduler whose jobs are processes that sleep.
-pub(crate) async fn sleepers(bus: &Bus, name: &str, slots: usize) -> Agent {
+/// A scheduler whose jobs are processes: the `command` of a payload, or one that
+/// sleeps for its `runtime`.
+pub(crate) async fn real_scheduler(bus: &Bus, name: &str, slots: usize) -> Agent {
     let config = AgentConfig {
         bus: format!("ws://{}/", bus.address).parse().unwrap(),
         name: name.to_owned(),
         slots: NonZeroUsize::new(slots).unwrap(),
-        policy: Policy::durable(),
+        policy: Policy { grace: Duration::from_secs(4), ..Policy::durable() },
     };
     let translate = |payload: &str| {
-        let job = TestJob::from_payload(payload).map_err(|why| why.to_string())?;
-        let command = Command::new("sleep").arg(job.runtime.as_secs_f64().to_string());
-        Ok(Wanted { priority: job.priority, command, time_limit: None })
+        let payload: Value = serde_json::from_str(payload).map_err(|why| why.to_string())?;
+        let priority = payload["priority"].as_i64().and_then(|number| number.try_into().ok());
+        let priority = priority.map(Priority::new).ok_or("no priority")?;
+        let sleep = ["sleep".to_owned(), payload["runtime"].to_string()];
+        let words = serde_json::from_value::<Vec<String>>(payload["command"].clone());
+        let words = words.unwrap_or_else(|_| sleep.to_vec());
+        let command = Command::new(&words[0]).args(&words[1..]);
+        Ok(Wanted { priority, command, time_limit: None })
     };
     let (agent, _story) = Agent::start(config, Box::new(translate)).await.unwrap();
     future::poll_once(agent.serve()).await;
@@ -54,7 +61,7 @@ const MARKED: &str = "(() => {
 fn an_evicted_run_is_marked_and_names_its_evictor() {
     in_a_browser(async |tab| {
         let bus = Bus::start().await;
-        let agent = sleepers(&bus, "g1", 1).await;
+        let agent = real_scheduler(&bus, "g1", 1).await;
         let mut producer = Peer::producer(&bus).await;
         open(tab, &bus).await;
         let victim = producer.submits(5).await;

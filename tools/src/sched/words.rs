@@ -19,6 +19,9 @@ pub fn details(change: &HeardChange<'_>) -> String {
     if let Some(by) = &change.by {
         parts.push(format!("evicted for {by}"));
     }
+    if let Some(job) = &change.room_for {
+        parts.push(format!("to make room for {job}"));
+    }
     if let Some(code) = change.code.filter(|code| *code != 0) {
         parts.push(format!("exit code {code}"));
     }
@@ -55,6 +58,7 @@ fn state(name: &str) -> &str {
         "pending" => "waits",
         "assigned" => "is assigned",
         "running" => "runs",
+        "stopping" => "is asked to end",
         "timed_out" => "timed out",
         "evicted" => "was evicted for good",
         "cancelled" => "was cancelled",
@@ -108,6 +112,8 @@ mod tests {
         let words = |json: &str| sentence(&serde_json::from_str(json).unwrap());
         let evicted = r#"{"job":"j3","state":"pending","attempt":1,"by":"j4","on":"g1","ran_ms":2310,"signal":15}"#;
         assert_eq!(words(evicted), "j3 waits (evicted for j4, signal 15, ran 2.31 s, on g1)");
+        let stopping = r#"{"job":"j3","state":"stopping","attempt":1,"room_for":"j4","on":"g1"}"#;
+        assert_eq!(words(stopping), "j3 is asked to end (to make room for j4, on g1)");
         let failed = r#"{"job":"j3","state":"failed","attempt":2,"code":3,"ran_ms":61000,"reason":"a\nb","final":true}"#;
         assert_eq!(words(failed), "j3 failed (attempt 2, exit code 3, ran 1m01s, a b)");
         let retried = r#"{"job":"j3","state":"pending","attempt":2,"code":3,"retry_ms":750}"#;

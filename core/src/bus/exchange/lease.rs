@@ -193,7 +193,8 @@ impl Exchange {
                 let (remote, slot) = (lease.remote, lease.slot);
                 let on = self.name_of(remote);
                 let grace_ms = Some(grace_ms);
-                let details = Details { by, on, slot, grace_ms, ..Details::default() };
+                let room_for = by;
+                let details = Details { room_for, on, slot, grace_ms, ..Details::default() };
                 self.tell(handle, WireState::Stopping, details);
             }
         }

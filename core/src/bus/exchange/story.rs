@@ -81,6 +81,7 @@ pub(super) struct Details {
     pub(super) output: Option<String>,
     pub(super) retry_ms: Option<u64>,
     pub(super) slot: Option<u32>,
+    pub(super) room_for: Option<JobId>,
     pub(super) grace_ms: Option<u64>,
 }
 
@@ -112,6 +113,7 @@ impl Details {
             output: self.output.map(Cow::Owned),
             retry_ms: self.retry_ms,
             slot: self.slot,
+            room_for: self.room_for.map(|job| job.to_string()),
             grace_ms: self.grace_ms,
             last: state.is_final(),
             at: rfc3339(now),

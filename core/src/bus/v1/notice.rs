@@ -149,6 +149,11 @@ pub struct HeardChange<'a> {
     pub output: Option<Cow<'a, str>>,
     /// When it is tried again, in milliseconds from then.
     pub retry_ms: Option<u64>,
+    /// The slot of the scheduler that it has.
+    pub slot: Option<u32>,
+    /// The job for which it is to make room.
+    #[serde(borrow)]
+    pub room_for: Option<Cow<'a, str>>,
     /// Whether this is its outcome.
     #[serde(rename = "final")]
     pub last: bool,

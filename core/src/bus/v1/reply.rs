@@ -203,6 +203,9 @@ pub struct JobChange<'a> {
     /// The slot of the scheduler that it has, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<u32>,
+    /// The job for which it is to make room, while it is stopping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_for: Option<String>,
     /// How much time it has before it is killed, while it is stopping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_ms: Option<u64>,

@@ -86,7 +86,12 @@ fn a_job_for_which_another_is_evicted_says_how_long_that_may_take() {
     scene.submits(1, 5).reports(2, "j1", 1, "started").submits(1, 3).said();
     assert_eq!(whys(&scene.shows(LOOK)["running"]), ["j1: ", "j2: c2 evicts a run for it"]);
     let stopping = r#"{"cmd":"stopping","job":"j1","lease":1,"by":"j2","grace_ms":4500}"#;
-    assert_eq!(scene.hears(2, stopping).said(), ["c1 6 j1 stopping"]);
+    scene.hears(2, stopping);
+    let (_, told) = scene.exchange.poll_transmit().unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["state"], &told["final"]), (&"stopping".into(), &false.into()));
+    assert_eq!((&told["room_for"], &told["grace_ms"]), (&"j2".into(), &4500.into()));
+    assert_eq!(told.get("by"), None, "it was not evicted yet");
     let shown = scene.at(1).shows(LOOK);
     assert_eq!(shown["running"][0]["stopping"]["by"], "j2");
     assert_eq!(shown["running"][0]["stopping"]["grace_ms"], 3500);

@@ -60,7 +60,7 @@ function details(event) {
 	const parts = [];
 	if (isSubmission(event)) parts.push(`priority ${event.priority}`);
 	if (event.attempt > 1) parts.push(`attempt ${event.attempt}`);
-	if (event.by) parts.push(`for ${event.by}`);
+	if (event.by ?? event.room_for) parts.push(`for ${event.by ?? event.room_for}`);
 	if (event.state === "pending" && event.by) parts.push("waits again");
 	if (event.code) parts.push(`exit code ${event.code}`);
 	if (event.signal != null) parts.push(`signal ${event.signal}`);

@@ -95,8 +95,8 @@ class Model {
 		return bar;
 	}
 
-	stops({ time, by, grace_ms }, run) {
-		if (run) Object.assign(run, { state: "stopping", term: time, kill: time + grace_ms, by });
+	stops({ time, room_for, grace_ms }, run) {
+		if (run) Object.assign(run, { state: "stopping", term: time, kill: time + grace_ms, by: room_for });
 	}
 
 	ends(run, time, state, by) {
@@ -131,7 +131,7 @@ class Model {
 			const run = this.runs.get(row.job) ?? this.starts({ ...row, time: time - row.ran_ms });
 			if (!run) continue;
 			run.what = row.what;
-			if (row.stopping && !run.term) this.stops({ time, by: row.stopping.by, grace_ms: row.stopping.grace_ms }, run);
+			if (row.stopping && !run.term) this.stops({ time, room_for: row.stopping.by, grace_ms: row.stopping.grace_ms }, run);
 		}
 		if (running.length < counters.running) return;
 		for (const run of [...this.runs.values()]) if (!there.has(run.job)) this.ends(run, time, "unknown");

@@ -9,41 +9,51 @@ use sched_tests::bus::Bus;
 use sched_tests::bus::peer::Peer;
 use smol::Timer;
 
-use crate::eviction::sleepers;
+use crate::eviction::real_scheduler;
 use crate::scene::{open, submit};
 
 /// Where it goes, if not into the build directory.
-const WHERE: &str = "SCHED_PICTURE";
+const WHERE: &str = "SCHED_SCREENSHOT";
 
 /// How long the jobs come for a picture that is to be kept: nearly as long as
 /// the time that the page shows.
 const KEPT: Duration = Duration::from_secs(100);
 
-const NAMES: [&str; 5] =
-    ["reduce frames", "encode 4k", "fit model", "index photos", "nightly report"];
+/// What the jobs are called, and how they run for as long as `$1` says: one of
+/// them fails, and one does not mind being asked to end.
+const KINDS: [(&str, &str); 6] = [
+    ("reduce frames", "exec sleep $1"),
+    ("encode 4k", "exec sleep $1"),
+    ("fit model", "trap '' TERM; sleep $1"),
+    ("index photos", "exec sleep $1"),
+    ("nightly report", "sleep $1; exit 3"),
+    ("thumbnails", "exec sleep $1"),
+];
 
 /// Submits jobs of all kinds for so long, and until two were evicted.
 async fn play(bus: &Bus, mut producer: Peer, length: Duration) {
     let began = std::time::Instant::now();
     let mut random = fastrand::Rng::with_seed(12);
     while began.elapsed() < length || bus.stats().await.exchange.evictions < 2 {
-        let urgent = random.u32(0..4) == 0;
+        let urgent = random.u32(0..5) == 0;
         let priority = if urgent { random.u32(0..3) } else { random.u32(3..9) };
-        let runtime = f64::from(random.u32(10..70)) / 10.0;
-        let name = NAMES[random.usize(..NAMES.len())];
-        let payload = serde_json::json!({"priority": priority, "runtime": runtime, "name": name});
+        let seconds = f64::from(random.u32(20..100)) / 10.0;
+        let (name, script) = KINDS[random.usize(..KINDS.len())];
+        let command = ["sh", "-c", script, "sh", &seconds.to_string()];
+        let payload = serde_json::json!({"priority": priority, "name": name, "command": command});
         submit(&mut producer, &payload.to_string(), "{}").await;
-        Timer::after(Duration::from_millis(random.u64(200..1100))).await;
+        Timer::after(Duration::from_millis(random.u64(400..1600))).await;
     }
 }
 
 #[test]
-fn the_picture_shows_evictions() {
+fn a_screenshot_is_made_with_evictions() {
     in_a_browser(async |tab| {
         let wanted = std::env::var_os(WHERE).map(PathBuf::from);
         let length = if wanted.is_some() { KEPT } else { Duration::ZERO };
         let bus = Bus::start().await;
-        let (one, two) = (sleepers(&bus, "gpu1", 3).await, sleepers(&bus, "gpu2", 2).await);
+        let (one, two) =
+            (real_scheduler(&bus, "gpu1", 3).await, real_scheduler(&bus, "gpu2", 2).await);
         open(tab, &bus).await;
         play(&bus, Peer::producer(&bus).await, length).await;
         tab.until("document.querySelector('#slots-table').textContent.split('evicted').length > 2")
