@@ -274,10 +274,11 @@ class Gantt {
 		const rows = this.lines.filter((line) => line.row?.bars.length);
 		if (!rows.length || event.altKey || event.ctrlKey || event.metaKey) return;
 		const at = rows.findIndex(({ row }) => [...row.bars].includes(this.chosen));
+		const isEnter = event.key === "Enter" && this.chosen;
 		const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-		if (event.key === "Enter" && this.chosen) return this.open(this.chosen.job, this.chosen);
-		if (!step) return;
+		if (!step && !isEnter) return;
 		event.preventDefault();
+		if (isEnter) return this.open(this.chosen.job, this.chosen);
 		if (at < 0) return this.choose(rows[0], rows[0].row.bars.last);
 		const to = rows[Math.max(0, Math.min(at + step[0], rows.length - 1))];
 		const bars = [...to.row.bars];

@@ -80,6 +80,7 @@ class Steering {
 		let verb;
 		for (const button of document.querySelectorAll("header [data-action]")) {
 			button.addEventListener("click", () => {
+				if (button.ariaDisabled === "true") return;
 				verb = button.dataset.action;
 				this.opener = button;
 				say($("#ask-title"), texts[verb][0]);

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn lines_lose_what_is_before_them_and_nothing_else() {
-        const TEXT: &str = "<!--\n d -->\n/* a\n  b */\n\tx = \"é  /* c */\"; /* d */\n\n  /** e */\ny\n";
+        const TEXT: &str =
+            "<!--\n d -->\n/* a\n  b */\n\tx = \"é  /* c */\"; /* d */\n\n  /** e */\ny\n";
         let left: [u8; size(TEXT)] = squeeze(TEXT);
         assert_eq!(std::str::from_utf8(&left), Ok("x = \"é  /* c */\"; /* d */\ny\n"));
     }
