@@ -8,10 +8,13 @@ const BUDGET = 12;
 /* How often what moves by itself is drawn. */
 const DRAW_EVERY = 100, GANTT_EVERY = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : DRAW_EVERY;
 
+/* How often one of the things is done that can wait, so that no frame has them all. */
+const CHORE_EVERY = 250;
+
 const model = new Model();
 const inbox = new Ring();
 let replaying = false, waiting = false, fresh = true, moved = true, redraw = false, scheduled = false;
-let lostAt = 0, looked = 0, ticked = 0, drawn = 0, longest = 0, durability = "";
+let lostAt = 0, looked = 0, ticked = 0, drawn = 0, chore = 0, longest = 0, durability = "";
 
 const link = new Link((text) => { inbox.push(text); schedule(); }, () => {
 	if (model.snapshot && !lostAt) model.note("the bus is gone; waiting for it");
@@ -24,6 +27,7 @@ const link = new Link((text) => { inbox.push(text); schedule(); }, () => {
 const job = new JobDialog(model, link);
 const open = (id, row) => job.open(id, row);
 const [header, figures, gantt, queue, log] = [new Header(), new Figures(), new Gantt(model, open), new Queue(open), new Log(open)];
+const chores = [() => figures.draw(model), () => gantt.table(), () => queue.draw(), () => model.prune()];
 new Steering(link);
 testJobs(link);
 
@@ -89,8 +93,9 @@ function look(wait) {
 
 function state() {
 	if (!model.snapshot) return ["connecting", 0];
-	const age = model.now() - model.snapshot.time;
-	return [link.up && age <= OLD ? "connected" : "stale", age];
+	const age = Date.now() + model.offset - model.snapshot.time;
+	model.isStale = !link.up || age > OLD;
+	return [model.isStale ? "stale" : "connected", age];
 }
 
 function schedule() {
@@ -120,12 +125,9 @@ function frame() {
 		gantt.drawn = begin;
 		gantt.draw();
 	}
-	if (model.snapshot && begin - ticked >= 1000) {
+	if (model.snapshot && begin - ticked >= CHORE_EVERY) {
 		ticked = begin;
-		model.prune();
-		figures.draw(model);
-		gantt.table();
-		queue.draw();
+		chores[(chore = (chore + 1) % chores.length)]();
 	}
 	const work = performance.now() - begin;
 	if (work > longest) document.body.dataset.longestFrame = (longest = work).toFixed(1);
