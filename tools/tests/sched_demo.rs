@@ -1,8 +1,13 @@
 //! The program `sched demo`, end to end.
 
-mod support;
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
-use support::{Program, SCHED, output, text};
+mod support;
+#[path = "top/terminal.rs"]
+mod terminal;
+
+use support::{Program, SCHED, http, output, text};
+use terminal::{CURSOR, LEAVE, Terminal, assert_same_settings};
 
 #[test]
 fn help_version_and_bad_arguments() {
@@ -29,6 +34,7 @@ fn the_demo_plays_to_its_end_in_plain_lines() {
     {
         assert!(told.contains(line), "{line}: {told}");
     }
+    assert!(told.starts_with("page at http://127.0.0.1:"), "{told}");
     assert!(!told.contains('\x1b'), "no terminal, and yet control sequences");
 }
 
@@ -39,4 +45,38 @@ fn the_demo_stops_when_it_is_asked_to() {
     demo.signal("INT");
     assert_eq!(demo.status(), Some(0));
     assert!(demo.rest().contains("wasted time"));
+}
+
+#[test]
+fn on_a_terminal_it_is_the_view_of_top_with_the_page_named_first() {
+    let arguments = "demo --seconds 3600 --period 0.02 --size 2 --seed 1";
+    let Some(mut demo) = Terminal::start(arguments, true) else { return };
+    let before = String::from_utf8_lossy(&demo.glass.written).into_owned();
+    let page = before.split_once("page at http://").unwrap().1.split('/').next().unwrap();
+    assert_eq!(http::get(page, "/healthz").body, "alive\n");
+    // The bus knows of evictions, and of what waits.
+    demo.glass.shows(&[page, "SCHEDULERS", "of 2 slots", "running on demo", "q quit"]);
+    let figure = |picture: &str, name: &str| -> Option<u32> {
+        picture.split_once(name)?.1.split_whitespace().next()?.parse().ok()
+    };
+    let so = |picture: &str| figure(picture, "evicted ") > Some(0);
+    demo.glass.shows_that(so).unwrap();
+    demo.glass.shows_that(|picture| figure(picture, "pending ") > Some(9)).unwrap();
+    demo.press("q");
+    let (written, status) = demo.end();
+    assert_eq!(status, Some(0), "{written}");
+    let after = written.split_once(LEAVE).unwrap().1;
+    assert!(after.contains("wasted time") && written.contains(CURSOR), "{written:?}");
+    assert!(!written.contains("\x1b[38;5;"), "colours, with NO_COLOR: {written:?}");
+    assert_same_settings(&written);
+}
+
+#[test]
+fn on_a_terminal_it_ends_by_itself_when_all_is_done() {
+    let arguments = "demo --seconds 0.3 --period 0.1 --size 4 --seed 2";
+    let Some(demo) = Terminal::start(arguments, false) else { return };
+    let (written, status) = demo.end();
+    assert_eq!(status, Some(0), "{written}");
+    assert!(written.split_once(LEAVE).unwrap().1.contains("finished"), "{written:?}");
+    assert_same_settings(&written);
 }

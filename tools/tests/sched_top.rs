@@ -2,26 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
-#[path = "top/glass.rs"]
-mod glass;
 mod support;
+#[path = "top/terminal.rs"]
+mod terminal;
 
-use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use glass::{COLUMNS, Glass, ROWS};
 use serde_json::Value;
-use support::{BUS, PRODUCER, Program, SCHED, children, output, text};
+use support::{BUS, PRODUCER, Program, SCHED, output, text};
+use terminal::{CURSOR, LEAVE, Terminal, assert_same_settings};
 use tools::sched::{Patience, Seen, Since, Snapshot, Talk, Watch};
-
-/// What a terminal is sent to leave the picture, and to show its cursor.
-const LEAVE: &str = "\x1b[?1049l";
-const CURSOR: &str = "\x1b[?25h";
-
-/// Seconds after which a view that does not show what it must is ended, which
-/// fails the test.
-const GUARD: u32 = 120;
 
 fn scheduler(url: &str) -> Program {
     let arguments = ["scheduler", "--bus", url, "--name", "g1", "-s", "1", "--allow", "sh"];
@@ -165,7 +156,7 @@ fn keys_scroll_steer_and_end_it_in_a_terminal() {
     for _ in 0..40 {
         submit(&url, &["-p", "9", "--runtime", "3600"]);
     }
-    let Some(mut top) = Terminal::start(&url, false) else { return };
+    let Some(mut top) = Terminal::start(&format!("top --bus {url}"), false) else { return };
     let all =
         ["connected", "pending 42", "running 1 of 1 slots", "accepting", "j3 ", "j2 ", "q quit"];
     let picture = top.glass.shows(&all);
@@ -201,7 +192,7 @@ fn keys_scroll_steer_and_end_it_in_a_terminal() {
 #[test]
 fn a_bus_that_is_lost_leaves_what_it_said_with_its_age() {
     let (mut bus, url) = Program::bus();
-    let Some(mut top) = Terminal::start(&url, true) else { return };
+    let Some(mut top) = Terminal::start(&format!("top --bus {url}"), true) else { return };
     top.glass.shows(&["connected", "accepting"]);
     bus.signal("KILL");
     bus.status();
@@ -228,69 +219,4 @@ fn a_bus_that_is_lost_leaves_what_it_said_with_its_age() {
 /// How old what is shown is said to be, in seconds.
 fn age(picture: &str) -> Option<u64> {
     picture.split_once("STALE for ")?.1.split(' ').next()?.parse().ok()
-}
-
-/// `sched top` in a pseudo-terminal, between two lines that tell its settings.
-struct Terminal {
-    script: Child,
-    glass: Glass,
-}
-
-impl Terminal {
-    /// `None`: there is no `script` here to make one, and nothing is tested.
-    fn start(url: &str, without_colours: bool) -> Option<Self> {
-        let line = format!(
-            "stty rows {ROWS} cols {COLUMNS}; echo \"<$(stty -g)>\"; \
-             timeout --foreground {GUARD} {SCHED} top --bus {url}; \
-             status=$?; echo \"<$(stty -g)>\"; exit $status"
-        );
-        let mut script = Command::new("script");
-        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");
-        match without_colours {
-            true => script.env("NO_COLOR", "1"),
-            false => script.env_remove("NO_COLOR"),
-        };
-        let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let Ok(mut script) = script else {
-            let missing = "no `script` (util-linux) here to make a pseudo-terminal";
-            assert!(std::env::var_os("CI").is_none(), "{missing}");
-            eprintln!("skipped: {missing}");
-            return None;
-        };
-        let mut glass = Glass::new(script.stdout.take().unwrap());
-        glass.writes("\x1b[?1049h");
-        Some(Self { script, glass })
-    }
-
-    fn press(&self, keys: &str) {
-        let mut keyboard = self.script.stdin.as_ref().unwrap();
-        keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).unwrap();
-    }
-
-    /// The process of `sched`: below `script`, a shell and `timeout`.
-    fn pid(&self) -> u32 {
-        (0..3).fold(self.script.id(), |pid, _| children(pid)[0])
-    }
-
-    /// Everything it has written, and its status.
-    fn end(mut self) -> (String, Option<i32>) {
-        let Self { script, glass } = &mut self;
-        let written = glass.rest();
-        (written, script.wait().unwrap().code())
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // Its end is a hang-up for what runs in it.
-        let _ended = self.script.kill();
-        let _reaped = self.script.wait();
-    }
-}
-
-/// The terminal is as it was.
-fn assert_same_settings(written: &str) {
-    let told = |text: &str| text.split_once('>').map(|(told, _)| told.to_owned());
-    let settings: Vec<_> = written.split('<').skip(1).map(told).collect();
-    assert!(settings.len() == 2 && settings[0] == settings[1], "{settings:?} in {written:?}");
 }

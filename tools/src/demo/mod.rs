@@ -1,31 +1,29 @@
 //! Bus, scheduler and producer in one process, to be watched.
 
-mod picture;
-mod screen;
-
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use async_channel::Sender;
 use futures_lite::FutureExt;
 use sched_core::Policy;
 use sched_core::bus::Role;
-use sched_runtime_smol::Scheduler;
-use sched_runtime_smol::bus::{BusClient, BusConfig, BusServer, BusUrl, ClientConfig};
+use sched_core::bus::v1::Counters;
+use sched_runtime_smol::bus::{BusClient, BusConfig, BusServer, BusStats, BusUrl, ClientConfig};
 use sched_runtime_smol::scheduler::Subscription;
-use smol::Timer;
+use smol::{Task, Timer};
 
-pub use self::picture::Picture;
-use self::screen::Screen;
 use crate::cli::{Shutdown, print_line};
 use crate::narrate::{InWords, Loudness};
+use crate::sched::top;
 use crate::worker::{Terms, Worker, tell_story};
 use crate::workload::Workload;
 
-/// How often the picture is drawn anew.
-const FRAME: Duration = Duration::from_millis(100);
+/// How soon it is noticed that the view was left.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What is shown.
 #[derive(Clone, Debug)]
@@ -49,11 +47,13 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::with_children()?;
     let server =
         BusServer::bind(BusConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).await?;
-    let url: BusUrl = format!("ws://{}/", server.local_addr()).parse()?;
+    let listens = server.local_addr();
+    let url: BusUrl = format!("ws://{listens}/").parse()?;
     let bus = server.handle();
     let serving = smol::spawn(server.run());
     let Plan { seed, period, length, .. } = &plan;
     let address = url.as_str();
+    print_line(format_args!("page at http://{listens}/"));
     print_line(format_args!(
         "bus at {address}, seed {seed}: a job every {period:?} or so, for {length:?}"
     ));
@@ -67,29 +67,50 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
         allow: Vec::new(),
     };
     let (worker, story) = Worker::start(url.clone(), terms).await?;
-    let scheduler = worker.scheduler().clone();
-    let watching = smol::spawn(watch(scheduler.clone(), story, plan.slots.get()));
-
+    let (over, end) = async_channel::bounded(1);
+    let view = if io::stdout().is_terminal() {
+        drop(story);
+        let shutdown = shutdown.clone();
+        let is_over = move || shutdown.is_asked() || end.is_closed();
+        smol::spawn(top(url.clone(), is_over))
+    } else {
+        let slots = plan.slots.get();
+        smol::spawn(async move {
+            tell(story, slots).await;
+            Ok(())
+        })
+    };
     let producer = BusClient::open(ClientConfig::new(url, Role::Producer));
     let play = async {
-        produce(&producer, &plan).await;
-        let_run_dry(&scheduler).await;
+        let jobs = produce(&producer, &plan).await;
+        let is_done = move |now: &BusStats| {
+            let Counters { accepted, refused, pending, running, .. } = now.exchange;
+            accepted + refused >= jobs && pending + running == 0
+        };
+        bus.until(is_done).await;
     };
-    shutdown.or_done(play.or(worker.serve())).await;
+    shutdown.or_done(play.or(worker.serve()).or(watched(&view))).await;
+    drop::<Sender<Infallible>>(over);
     producer.close().await;
-    drop(scheduler);
     let report = worker.end(shutdown.urged()).await;
-    watching.await;
+    let seen = view.await;
     bus.shutdown();
     serving.await;
     if let Some(summary) = &report.summary {
         print_line(InWords(summary));
     }
-    Ok(())
+    seen.map_err(Into::into)
 }
 
-/// Submits jobs for as long as the plan says.
-async fn produce(producer: &BusClient, plan: &Plan) {
+/// Waits until whoever watches has seen enough.
+async fn watched<T>(view: &Task<T>) {
+    while !view.is_finished() {
+        Timer::after(LOOK).await;
+    }
+}
+
+/// Submits jobs for as long as the plan says; returns how many.
+async fn produce(producer: &BusClient, plan: &Plan) -> u64 {
     let mut workload = Workload {
         priorities: 0..=10,
         runtimes: Duration::from_millis(500)..=Duration::from_millis(4000),
@@ -97,8 +118,10 @@ async fn produce(producer: &BusClient, plan: &Plan) {
         sigma: Some(plan.period / 2),
         random: fastrand::Rng::with_seed(plan.seed),
     };
+    let mut jobs = 0;
     let submit = async {
         while producer.send_job(&workload.job()).await.is_ok() {
+            jobs += 1;
             Timer::after(workload.wait()).await;
         }
     };
@@ -106,41 +129,15 @@ async fn produce(producer: &BusClient, plan: &Plan) {
         Timer::after(plan.length).await;
     };
     submit.or(enough).await;
+    jobs
 }
 
-/// Waits until nothing runs and nothing waits.
-async fn let_run_dry(scheduler: &Scheduler) {
-    let is_dry = || {
-        scheduler.inspect(|manager, _| {
-            manager.bins().all(|bin| bin.running() + bin.pending() + bin.backing_off() == 0)
-        })
-    };
-    while is_dry().await == Ok(false) {
-        Timer::after(FRAME).await;
-    }
-}
-
-/// Shows what the scheduler does, until it has ended: a live picture on a
-/// terminal, else lines.
-async fn watch(scheduler: Scheduler, story: Subscription, slots: usize) {
-    if io::stdout().is_terminal() {
-        drop(story);
-        draw(scheduler).await;
-    } else {
-        drop(scheduler);
-        tell_story(story, slots, |loudness, line| {
-            if loudness != Loudness::Detail {
-                print_line(line);
-            }
-        })
-        .await;
-    }
-}
-
-async fn draw(scheduler: Scheduler) {
-    let mut screen = Screen::new();
-    while let Ok(picture) = scheduler.inspect(Picture::take).await {
-        screen.draw(&picture);
-        Timer::after(FRAME).await;
-    }
+/// What the scheduler does, a line each, until it has ended.
+async fn tell(story: Subscription, slots: usize) {
+    tell_story(story, slots, |loudness, line| {
+        if loudness != Loudness::Detail {
+            print_line(line);
+        }
+    })
+    .await;
 }

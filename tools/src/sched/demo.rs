@@ -1,18 +1,25 @@
 //! `sched demo`.
 
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
 
+use super::note;
 use crate::cli::{self, AboveZero, AtLeastOne};
 use crate::demo::{self, Plan};
 
-/// Bus, scheduler and producer in one process, on a free port, with a live
-/// view of slots and queue (plain lines when stdout is no terminal).
+/// Bus, scheduler and producer in one process, on a free port, with the view of
+/// sched top (plain lines when stdout is no terminal) and the bus's page.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "demo", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "demo",
+    help_triggers("-h", "--help"),
+    note = "q or Ctrl-C ends it, as INT and TERM do."
+)]
 pub struct Demo {
     /// how many jobs run at once (default: 3)
     #[argh(option, short = 's', arg_name = "SIZE", default = "AtLeastOne(3)")]
@@ -38,7 +45,8 @@ pub struct Demo {
 
 impl Demo {
     pub(super) fn run(&self) -> ExitCode {
-        cli::log_to_stderr("error");
+        // On a terminal a log would be written across the picture.
+        cli::log_to_stderr(if io::stdout().is_terminal() { "off" } else { "error" });
         let plan = Plan {
             slots: NonZeroUsize::new(self.size.0 as usize).unwrap_or(NonZeroUsize::MIN),
             period: self.period.0,
@@ -48,7 +56,7 @@ impl Demo {
         match smol::block_on(demo::run(plan)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
-                tracing::error!("{why}");
+                note(why);
                 ExitCode::FAILURE
             }
         }

@@ -58,6 +58,7 @@ pub use self::snapshot::{PendingJob, RunningJob, SchedulerLine, Snapshot, Totals
 pub use self::status::{Ended, Status};
 pub use self::submit::random_key;
 pub use self::talk::{Heard, Patience, Talk};
+pub(crate) use self::top::top;
 pub use self::watch::{Seen, Since, Watch};
 use self::words::one_line;
 pub use self::words::{details, sentence, span};

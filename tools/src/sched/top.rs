@@ -14,7 +14,7 @@ use sched_runtime_smol::bus::BusUrl;
 use self::view::View;
 use super::address::{self, USUAL_PATIENCE};
 use super::{Failure, Patience, Seen, Since, Snapshot, Status, Talk, Watch, table};
-use crate::cli::{self, AboveZero};
+use crate::cli::{self, AboveZero, Shutdown};
 
 /// Shows a bus live in the terminal: its schedulers, what runs, the queue in
 /// the order in which it will run, why each job waits, and the last events.
@@ -55,10 +55,22 @@ impl Top {
         } else {
             // A log would be written across the picture.
             cli::log_to_stderr("off");
-            address::run(live::show(url, Patience::AtFirst(self.connect.0)))?;
+            let shutdown = Shutdown::on_signals().map_err(|why| Failure::Here(why.to_string()))?;
+            let is_over = move || shutdown.is_asked();
+            address::run(live::show(url, Patience::AtFirst(self.connect.0), is_over))?;
         }
         Ok(Status::FINISHED)
     }
+}
+
+/// Shows a bus of this process in the terminal, until it is left by a key, or
+/// this says that it is over.
+///
+/// # Errors
+///
+/// The terminal cannot be used.
+pub(crate) async fn top(url: BusUrl, is_over: impl Fn() -> bool + Send) -> Result<(), Failure> {
+    live::show(url, Patience::AtFirst(USUAL_PATIENCE), is_over).await
 }
 
 /// One picture, complete with the last events.

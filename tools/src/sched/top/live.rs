@@ -10,7 +10,6 @@ use super::begin;
 use super::screen::{self, Paint, Scroll};
 use super::terminal::{Screen, failed};
 use super::view::View;
-use crate::cli::Shutdown;
 use crate::sched::words::one_line;
 use crate::sched::{Failure, Patience, Seen, Snapshot, Watch};
 
@@ -23,16 +22,18 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// And while something does.
 const IN_MOTION: Duration = Duration::from_millis(300);
 
-/// Shows a bus until it is told to stop: by a key, INT or TERM.
-pub(super) async fn show(url: BusUrl, patience: Patience) -> Result<(), Failure> {
+/// Shows a bus until it is left by a key, or this says that it is over.
+pub(super) async fn show(
+    url: BusUrl,
+    patience: Patience,
+    is_over: impl Fn() -> bool + Send,
+) -> Result<(), Failure> {
     let (watch, view) = begin(url, patience).await?;
-    let shutdown = Shutdown::on_signals().map_err(|why| Failure::Here(why.to_string()))?;
     let screen = Screen::take()?;
     let mut live = Live {
         watch,
         view,
         screen,
-        shutdown,
         paint: Paint::from_environment(),
         scroll: Scroll::default(),
         prompt: Prompt::Keys,
@@ -41,7 +42,7 @@ pub(super) async fn show(url: BusUrl, patience: Patience) -> Result<(), Failure>
         moved: false,
         changed: true,
     };
-    let done = live.run().await;
+    let done = live.run(is_over).await;
     let Live { watch, screen, .. } = live;
     drop(screen);
     // One that is away would be waited for.
@@ -56,7 +57,6 @@ struct Live {
     watch: Watch,
     view: View,
     screen: Screen,
-    shutdown: Shutdown,
     paint: Paint,
     scroll: Scroll,
     prompt: Prompt,
@@ -97,7 +97,7 @@ impl Prompt {
 }
 
 impl Live {
-    async fn run(&mut self) -> Result<(), Failure> {
+    async fn run(&mut self, is_over: impl Fn() -> bool) -> Result<(), Failure> {
         let mut due = Instant::now();
         let mut drawn = None;
         loop {
@@ -109,7 +109,7 @@ impl Live {
                 continue;
             }
             due = now + FRAME;
-            if self.shutdown.is_asked() || self.keys_say_quit().await? {
+            if is_over() || self.keys_say_quit().await? {
                 return Ok(());
             }
             self.look(now).await?;
