@@ -34,11 +34,6 @@ impl<K: Ord + Copy> IndexHeap<K> {
         self.heap.len()
     }
 
-    #[inline]
-    pub(crate) fn contains(&self, handle: u32) -> bool {
-        self.index(handle).is_some()
-    }
-
     /// The smallest key and its handle.
     #[inline]
     pub(crate) fn peek(&self) -> Option<(&K, u32)> {
@@ -188,7 +183,7 @@ pub(crate) mod tests {
                     }
                 }
                 assert_eq!(heap.len(), model.len());
-                assert_eq!(heap.contains(handle), model.contains_key(&handle));
+                assert_eq!(heap.index(handle).is_some(), model.contains_key(&handle));
                 assert_eq!(heap.peek().map(|(k, _)| *k), model.values().min().copied());
             }
         }

@@ -445,7 +445,7 @@ impl<C> SchedulerBin<C> {
 
     /// The outcome of a job: it is told, and the job is forgotten.
     fn conclude(&mut self, handle: u32, outcome: Outcome) {
-        self.queue.remove(handle);
+        self.dequeue(handle);
         self.timers.remove(handle);
         let Some(mut record) = self.jobs.remove(handle) else {
             return;
@@ -477,7 +477,7 @@ impl<C> SchedulerBin<C> {
             submitted: record.submitted,
             attempt: record.attempt,
             evictions: record.tally.evictions,
-            reserved: self.queue.is_reserved(handle),
+            reserved: record.is_pending() && self.queue.is_reserved(record.place(&self.policy)),
         })
     }
 }

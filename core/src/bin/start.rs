@@ -34,7 +34,7 @@ impl<C> SchedulerBin<C> {
             // It has neither a slot nor a reservation: without it, everything
             // is as if it had never been there.
             self.events.remove(told_before);
-            self.queue.remove(handle);
+            self.dequeue(handle);
             self.timers.remove(handle);
             if let Some(record) = self.jobs.remove(handle) {
                 return Err(refuse(record.spec, Refusal::Full));
@@ -56,9 +56,8 @@ impl<C> SchedulerBin<C> {
     }
 
     fn is_one_too_many(&self, handle: u32) -> bool {
-        let waits = self.jobs.get(handle).is_some_and(Record::is_pending);
-        waits
-            && !self.queue.is_reserved(handle)
+        let record = self.jobs.get(handle).filter(|record| record.is_pending());
+        record.is_some_and(|record| !self.queue.is_reserved(record.place(&self.policy)))
             && self.without_slot() - self.queue.reserved_len() > self.policy.max_pending
     }
 
@@ -121,7 +120,7 @@ impl<C> SchedulerBin<C> {
     }
 
     fn start(&mut self, now: Instant, handle: u32) {
-        self.queue.remove(handle);
+        self.dequeue(handle);
         let id = RunId::new(self.index, self.last_run + 1);
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
@@ -154,9 +153,15 @@ impl<C> SchedulerBin<C> {
     /// Puts a pending job into the queue and sets its timer.
     pub(super) fn enqueue(&mut self, handle: u32) {
         if let Some(record) = self.jobs.get(handle) {
-            let (place, priority) = record.place(&self.policy);
-            self.queue.insert(handle, place, priority);
+            self.queue.insert(handle, record.place(&self.policy));
             self.arm(handle);
+        }
+    }
+
+    /// Takes a job out of the queue, if it is pending.
+    pub(super) fn dequeue(&mut self, handle: u32) {
+        if let Some(record) = self.jobs.get(handle).filter(|record| record.is_pending()) {
+            self.queue.remove(record.place(&self.policy));
         }
     }
 }

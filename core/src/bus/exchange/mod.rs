@@ -385,16 +385,15 @@ impl Exchange {
     fn enqueue(&mut self, handle: u32) {
         if let Some(job) = self.jobs.get_mut(handle) {
             job.phase = Phase::Pending;
-            let (place, priority) = job.place(&self.config);
-            self.queue.insert(handle, place, priority);
+            self.queue.insert(handle, job.place(&self.config));
             self.arm(handle);
         }
     }
 
     /// Takes a job out of wherever it waits.
     fn dequeue(&mut self, handle: u32) {
-        self.queue.remove(handle);
         if let Some(job) = self.jobs.get(handle) {
+            self.queue.remove(job.place(&self.config));
             self.parked.remove(handle, job.declined());
         }
         let backing_off = |job: &Job| matches!(job.phase, Phase::BackingOff { .. });
