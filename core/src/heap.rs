@@ -40,11 +40,6 @@ impl<K: Ord + Copy> IndexHeap<K> {
         self.heap.first().map(|(key, handle)| (key, *handle))
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(K, u32)> {
-        let (_, handle) = self.peek()?;
-        self.remove(handle).map(|key| (key, handle))
-    }
-
     /// Puts `key` under `handle`, in place of what was there.
     pub(crate) fn insert(&mut self, handle: u32, key: K) {
         while self.place.len() <= handle as usize {
@@ -174,7 +169,11 @@ pub(crate) mod tests {
                         if let Some((_, handle)) = least {
                             model.remove(&handle);
                         }
-                        assert_eq!(heap.pop(), least, "seed {seed} step {step}");
+                        let first = heap.peek().map(|(key, handle)| (*key, handle));
+                        assert_eq!(first, least, "seed {seed} step {step}");
+                        if let Some((_, handle)) = first {
+                            heap.remove(handle);
+                        }
                     }
                     _ => {
                         let key = (next(20), step);

@@ -55,12 +55,14 @@ impl<K: Ord + Copy> Sorted<K> {
     /// Puts a handle under a key, in place of what was there.
     #[inline]
     pub(crate) fn insert(&mut self, key: K, handle: u32) {
-        let front = self.nodes.entries(FRONT);
-        let is_in_front = front.first().is_some_and(|greatest| key < greatest.0);
-        let leaf = if is_in_front && front.len() < ROOM {
-            FRONT
-        } else {
-            self.leaf_with_room(key, handle)
+        let leaf = match self.nodes.entries(FRONT) {
+            front @ [.., first] if key < first.0 && front.len() < ROOM => {
+                self.nodes.push(FRONT, (key, handle));
+                self.len += 1;
+                return;
+            }
+            front @ [greatest, ..] if key < greatest.0 && front.len() < ROOM => FRONT,
+            _ => self.leaf_with_room(key, handle),
         };
         let at = self.nodes.position(leaf, key);
         if self.nodes.entries(leaf).get(at).is_some_and(|found| found.0 == key) {
@@ -75,14 +77,17 @@ impl<K: Ord + Copy> Sorted<K> {
     #[inline]
     pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
         let front = self.nodes.entries(FRONT);
-        let is_in_front = front.first().is_some_and(|greatest| key <= greatest.0);
-        let leaf = if is_in_front && front.len() > FEW { FRONT } else { self.leaf_with_more(key) };
-        let at = self.nodes.position(leaf, key);
-        let (_, handle) = self.nodes.entries(leaf).get(at).filter(|found| found.0 == key)?;
-        let handle = *handle;
-        self.nodes.remove(leaf, at);
-        self.len -= 1;
-        Some(handle)
+        let may_shrink = front.len() > FEW || self.height == 0;
+        match front {
+            [.., first] if may_shrink && first.0 == key => {
+                let handle = first.1;
+                self.nodes.truncate(FRONT);
+                self.len -= 1;
+                Some(handle)
+            }
+            [greatest, ..] if may_shrink && key <= greatest.0 => self.remove_from(FRONT, key),
+            _ => self.remove_below(key),
+        }
     }
 
     #[inline]
@@ -96,6 +101,21 @@ impl<K: Ord + Copy> Sorted<K> {
         let mut all = Vec::with_capacity(self.len);
         self.collect(self.root, self.height, &mut all);
         all
+    }
+
+    #[inline(never)]
+    fn remove_below(&mut self, key: K) -> Option<u32> {
+        let leaf = self.leaf_with_more(key);
+        self.remove_from(leaf, key)
+    }
+
+    fn remove_from(&mut self, leaf: u32, key: K) -> Option<u32> {
+        let at = self.nodes.position(leaf, key);
+        let (_, handle) = self.nodes.entries(leaf).get(at).filter(|found| found.0 == key)?;
+        let handle = *handle;
+        self.nodes.remove(leaf, at);
+        self.len -= 1;
+        Some(handle)
     }
 
     fn collect(&self, node: u32, level: u32, all: &mut Vec<(K, u32)>) {

@@ -1,7 +1,7 @@
 //! What a bin knows about a job that has no outcome yet.
 
 use crate::event::JobTally;
-use crate::id::{JobId, RunId};
+use crate::id::{JobId, SlotId};
 use crate::job::JobSpec;
 use crate::policy::{OnEvict, Policy};
 use crate::queue::Place;
@@ -31,7 +31,7 @@ pub(super) enum Phase {
     /// Between two attempts, without a slot since then.
     BackingOff { since: Instant, until: Instant },
     /// In a slot.
-    Active(RunId),
+    Active(SlotId),
 }
 
 impl<C> table::Record for Record<C> {

@@ -3,27 +3,31 @@
 use super::record::{Phase, Record};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
 use crate::event::{EventKind, JobTally};
-use crate::id::{JobId, RunId};
+use crate::id::{JobId, RunId, SlotId};
 use crate::job::{JobSpec, StopCause};
 use crate::queue::{PriorityKey, level};
 use crate::runner::RunRequest;
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
+    /// Why no job is accepted, whichever it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self.mode {
+            Mode::Draining => Some(Refusal::Draining),
+            Mode::Stopping | Mode::Stopped => Some(Refusal::Stopped),
+            Mode::Accepting | Mode::Paused => {
+                let most = self.policy.max_pending.saturating_add(self.slots());
+                (self.without_slot() >= most).then_some(Refusal::Full)
+            }
+        }
+    }
+
     /// Accepts a job, unless it would have to wait and too many wait already.
     pub(super) fn try_accept(
         &mut self,
         now: Instant,
         job: JobSpec<C>,
     ) -> Result<JobId, SubmitError<C>> {
-        match self.mode {
-            Mode::Draining => return Err(refuse(job, Refusal::Draining)),
-            Mode::Stopping | Mode::Stopped => return Err(refuse(job, Refusal::Stopped)),
-            Mode::Accepting | Mode::Paused => {}
-        }
-        if self.without_slot() >= self.policy.max_pending.saturating_add(self.slots()) {
-            return Err(refuse(job, Refusal::Full));
-        }
         let id = JobId::new(self.index, self.last_job + 1);
         let priority = job.priority;
         let told_before = self.events.len();
@@ -113,9 +117,9 @@ impl<C> SchedulerBin<C> {
         self.mode == Mode::Accepting && self.spawning_paused.is_none()
     }
 
-    fn victim_for(&self, urgent: PriorityKey) -> Option<RunId> {
+    fn victim_for(&self, urgent: PriorityKey) -> Option<SlotId> {
         let delta = i64::from(self.policy.preempt_delta?.get());
-        let (victim, level) = self.runner.victim()?;
+        let (victim, level) = self.runner.victim_at()?;
         (i64::from(urgent.priority().number()) + delta <= level).then_some(victim)
     }
 
@@ -125,8 +129,6 @@ impl<C> SchedulerBin<C> {
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
-        let waited_before = record.tally.waited;
-        record.end_wait(now);
         let request = RunRequest {
             id,
             job: record.id,
@@ -138,16 +140,27 @@ impl<C> SchedulerBin<C> {
             time_limit: record.spec.time_limit,
             grace: self.policy.grace,
         };
-        record.phase = Phase::Active(id);
-        record.tally.runs += 1;
-        let waited = record.tally.waited - waited_before;
         let Some(run) = self.runner.start(now, request) else {
             return;
         };
+        let waited_before = record.tally.waited;
+        record.end_wait(now);
+        let waited = record.tally.waited - waited_before;
+        record.phase = Phase::Active(run.slot);
+        record.tally.runs += 1;
+        self.seat(run.slot, handle);
         self.last_run += 1;
         self.stats.runs += 1;
         self.tell(EventKind::Starting { run, waited });
         self.arm(handle);
+    }
+
+    fn seat(&mut self, slot: SlotId, handle: u32) {
+        let place = slot.number() as usize;
+        if place >= self.seated.len() {
+            self.seated.resize(self.runner.size(), handle);
+        }
+        self.seated[place] = handle;
     }
 
     /// Puts a pending job into the queue and sets its timer.
@@ -166,6 +179,6 @@ impl<C> SchedulerBin<C> {
     }
 }
 
-fn refuse<C>(job: JobSpec<C>, why: Refusal) -> SubmitError<C> {
+pub(super) fn refuse<C>(job: JobSpec<C>, why: Refusal) -> SubmitError<C> {
     SubmitError { job: job.into(), why }
 }

@@ -26,7 +26,7 @@ impl<K: Ord + Copy> Nodes<K> {
         Self { entries: Vec::new(), lens: Vec::new(), unused: Vec::new() }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lens.is_empty()
     }
 
@@ -83,6 +83,20 @@ impl<K: Ord + Copy> Nodes<K> {
     pub(super) fn free(&mut self, node: u32) {
         self.lens[node as usize] = 0;
         self.unused.push(node);
+    }
+
+    /// Puts an entry behind the least, into a node that is not full.
+    #[inline]
+    pub(super) fn push(&mut self, node: u32, entry: (K, u32)) {
+        let len = self.lens[node as usize];
+        self.entries[node as usize * ROOM + len] = entry;
+        self.lens[node as usize] = len + 1;
+    }
+
+    /// Takes out the least, of a node that is not empty.
+    #[inline]
+    pub(super) fn truncate(&mut self, node: u32) {
+        self.lens[node as usize] -= 1;
     }
 
     #[inline]

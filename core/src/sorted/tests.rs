@@ -96,17 +96,19 @@ fn a_steady_state_needs_no_more_nodes_than_it_has_had() {
     let mut next = numbers(9);
     let mut sorted = Sorted::new();
     let mut count = 0;
-    let mut push = |sorted: &mut Sorted<(u64, u64)>| {
+    let mut push = |sorted: &mut Sorted<_>| {
         count += 1;
         sorted.insert((count + next(10_000), count), 0);
     };
     (0..10_000).for_each(|_| push(&mut sorted));
-    let round = |sorted: &mut Sorted<_>, push: &mut dyn FnMut(&mut Sorted<(u64, u64)>)| {
-        push(sorted);
-        sorted.pop_first();
+    let mut rounds = |sorted: &mut Sorted<_>| {
+        for _ in 0..50_000 {
+            push(sorted);
+            sorted.pop_first();
+        }
     };
-    (0..50_000).for_each(|_| round(&mut sorted, &mut push));
+    rounds(&mut sorted);
     let (_, memory) = sorted.nodes.most();
-    (0..50_000).for_each(|_| round(&mut sorted, &mut push));
+    rounds(&mut sorted);
     assert_eq!(sorted.nodes.most().1, memory);
 }
