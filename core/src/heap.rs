@@ -34,20 +34,10 @@ impl<K: Ord + Copy> IndexHeap<K> {
         self.heap.len()
     }
 
-    #[inline]
-    pub(crate) fn contains(&self, handle: u32) -> bool {
-        self.index(handle).is_some()
-    }
-
     /// The smallest key and its handle.
     #[inline]
     pub(crate) fn peek(&self) -> Option<(&K, u32)> {
         self.heap.first().map(|(key, handle)| (key, *handle))
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<(K, u32)> {
-        let (_, handle) = self.peek()?;
-        self.remove(handle).map(|key| (key, handle))
     }
 
     /// Puts `key` under `handle`, in place of what was there.
@@ -179,7 +169,11 @@ pub(crate) mod tests {
                         if let Some((_, handle)) = least {
                             model.remove(&handle);
                         }
-                        assert_eq!(heap.pop(), least, "seed {seed} step {step}");
+                        let first = heap.peek().map(|(key, handle)| (*key, handle));
+                        assert_eq!(first, least, "seed {seed} step {step}");
+                        if let Some((_, handle)) = first {
+                            heap.remove(handle);
+                        }
                     }
                     _ => {
                         let key = (next(20), step);
@@ -188,7 +182,7 @@ pub(crate) mod tests {
                     }
                 }
                 assert_eq!(heap.len(), model.len());
-                assert_eq!(heap.contains(handle), model.contains_key(&handle));
+                assert_eq!(heap.index(handle).is_some(), model.contains_key(&handle));
                 assert_eq!(heap.peek().map(|(k, _)| *k), model.values().min().copied());
             }
         }

@@ -61,17 +61,18 @@ impl Index {
         self.len += 1;
     }
 
-    /// Removes a handle that has this id. `id_of` must know the others.
+    /// Removes the handle that has this id, and returns it. `id_of` must know
+    /// the others.
     #[inline]
-    pub(crate) fn remove(&mut self, id: u64, handle: u32, id_of: impl Fn(u32) -> u64) {
+    pub(crate) fn remove(&mut self, id: u64, id_of: impl Fn(u32) -> u64) -> Option<u32> {
         let mut hole = self.home(id);
-        loop {
-            match self.cells.get(hole) {
-                Some(found) if *found == handle => break,
-                Some(&EMPTY) | None => return,
-                Some(_) => hole = self.after(hole),
+        let removed = loop {
+            match *self.cells.get(hole)? {
+                EMPTY => return None,
+                found if id_of(found) == id => break found,
+                _ => hole = self.after(hole),
             }
-        }
+        };
         // What lies behind the hole moves up, unless it would come to lie
         // before its home.
         let mut at = self.after(hole);
@@ -86,6 +87,7 @@ impl Index {
         }
         self.cells[hole] = EMPTY;
         self.len -= 1;
+        Some(removed)
     }
 
     /// Every handle, in no particular order.
@@ -141,7 +143,10 @@ mod tests {
             for step in 0..600 {
                 let id = next(90) << (8 * (seed % 6));
                 match model.remove(&id) {
-                    Some(handle) => index.remove(id, handle, |other| ids[other as usize]),
+                    Some(handle) => {
+                        let removed = index.remove(id, |other| ids[other as usize]);
+                        assert_eq!(removed, Some(handle), "seed {seed} step {step}");
+                    }
                     None => {
                         let handle = u32::try_from(ids.len()).unwrap();
                         ids.push(id);
@@ -166,7 +171,7 @@ mod tests {
     fn finds_nothing_where_nothing_is() {
         let mut index = Index::new();
         assert_eq!(index.find(7, |_| 7), None);
-        index.remove(7, 0, |_| 7);
+        assert_eq!(index.remove(7, |_| 7), None);
         assert_eq!(index.len(), 0);
     }
 }

@@ -83,6 +83,7 @@ mod process_task;
 mod queue;
 mod room;
 mod runner;
+mod sorted;
 mod spawner;
 mod table;
 mod time;

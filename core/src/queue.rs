@@ -1,11 +1,11 @@
 //! The order of pending jobs, and who among them has a slot reserved.
 
 use alloc::vec::Vec;
-use core::cmp::{Ordering, Reverse};
+use core::cmp::Ordering;
 
-use crate::heap::IndexHeap;
 use crate::id::JobId;
 use crate::priority::Priority;
+use crate::sorted::Sorted;
 use crate::time::{Duration, Instant};
 
 /// Pending jobs by handle, in two orders.
@@ -13,16 +13,41 @@ use crate::time::{Duration, Instant};
 /// *Queue order* says who takes a slot that is free: the most urgent, with
 /// what aging has added, then first come, first served. *Priority order* says
 /// who may evict and takes the slot that an eviction makes: the most urgent as
-/// submitted, then first come, first served. Without aging they are the same.
+/// submitted, then first come, first served. Without aging they are the same,
+/// and kept once.
 ///
 /// Some jobs have a *reservation*: a slot is being vacated for them. They are
 /// always the first ones in priority order.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
-    next: IndexHeap<QueueKey>,
-    unreserved: IndexHeap<PriorityKey>,
-    reserved: IndexHeap<PriorityKey>,
-    last_reserved: IndexHeap<Reverse<PriorityKey>>,
+    /// In queue order; empty without aging.
+    aged: Sorted<QueueKey>,
+    unreserved: Sorted<PriorityKey>,
+    reserved: Sorted<PriorityKey>,
+}
+
+/// The places of a job in both orders. They never change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    priority: PriorityKey,
+    /// `None`: without aging it is that of its priority.
+    aged: Option<QueueKey>,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) fn new(
+        job: JobId,
+        priority: Priority,
+        submitted: Instant,
+        aging: Option<Duration>,
+    ) -> Self {
+        let interval = aging.and_then(interval_nanos);
+        Self {
+            priority: PriorityKey::new(priority, job),
+            aged: interval.map(|interval| QueueKey::new(job, priority, submitted, interval)),
+        }
+    }
 }
 
 /// A place in queue order. It never changes: with aging the urgency of every
@@ -32,7 +57,7 @@ pub(crate) struct Queue {
 /// One number in 16 bytes, so that comparing takes no branches: that rank, of
 /// 80 bits, and behind it the count of the job, of 48.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct QueueKey([u32; 4]);
+struct QueueKey([u32; 4]);
 
 /// How many bits the count of a job has.
 const COUNT_BITS: u32 = 48;
@@ -40,23 +65,12 @@ const COUNT_BITS: u32 = 48;
 const RANK_BIAS: i128 = 1 << 79;
 
 impl QueueKey {
-    pub(crate) fn new(
-        job: JobId,
-        priority: Priority,
-        submitted: Instant,
-        aging: Option<Duration>,
-    ) -> Self {
-        let priority = i128::from(priority.number());
-        let rank = match interval_nanos(aging) {
-            Some(interval) => {
-                // 2^47 ns are 39 hours. With a longer interval the time is
-                // counted more coarsely, so that every rank has room.
-                let coarser = (128 - interval.leading_zeros()).saturating_sub(47);
-                let submitted = i128::from(submitted.as_nanos());
-                priority * (interval >> coarser) + (submitted >> coarser)
-            }
-            None => priority,
-        };
+    fn new(job: JobId, priority: Priority, submitted: Instant, interval: i128) -> Self {
+        // 2^47 ns are 39 hours. With a longer interval the time is counted more
+        // coarsely, so that every rank has room.
+        let coarser = (128 - interval.leading_zeros()).saturating_sub(47);
+        let submitted = i128::from(submitted.as_nanos()) >> coarser;
+        let rank = i128::from(priority.number()) * (interval >> coarser) + submitted;
         let number = ((rank + RANK_BIAS) as u128) << COUNT_BITS | u128::from(job.count());
         Self([96, 64, 32, 0].map(|shift| (number >> shift) as u32))
     }
@@ -85,7 +99,7 @@ pub(crate) struct PriorityKey {
 }
 
 impl PriorityKey {
-    pub(crate) const fn new(priority: Priority, job: JobId) -> Self {
+    const fn new(priority: Priority, job: JobId) -> Self {
         let (priority, job) = (priority.number(), job.number());
         Self { priority, job: [(job >> 32) as u32, job as u32] }
     }
@@ -140,121 +154,121 @@ partial_ord_by_number!(QueueKey, PriorityKey);
 /// The level of urgency of a job that has waited this long: its priority less
 /// one for every full interval.
 pub(crate) fn level(priority: Priority, waited: Duration, aging: Option<Duration>) -> i64 {
-    let gained = interval_nanos(aging).map_or(0, |interval| {
+    let gained = aging.and_then(interval_nanos).map_or(0, |interval| {
         let waited = i128::try_from(waited.as_nanos()).unwrap_or(i128::MAX);
         i64::try_from(waited / interval).unwrap_or(i64::MAX)
     });
     i64::from(priority.number()).saturating_sub(gained)
 }
 
-fn interval_nanos(aging: Option<Duration>) -> Option<i128> {
+fn interval_nanos(aging: Duration) -> Option<i128> {
     // Nothing waits longer than an `Instant` can tell, 2^64 ns; so no longer
     // interval makes a difference, and the product stays far below 2^127.
-    let nanos = aging?.as_nanos().min(u128::from(u64::MAX));
+    let nanos = aging.as_nanos().min(u128::from(u64::MAX));
     i128::try_from(nanos).ok().filter(|nanos| *nanos > 0)
 }
 
 impl Queue {
     pub(crate) const fn new() -> Self {
-        Self {
-            next: IndexHeap::new(),
-            unreserved: IndexHeap::new(),
-            reserved: IndexHeap::new(),
-            last_reserved: IndexHeap::new(),
-        }
+        Self { aged: Sorted::new(), unreserved: Sorted::new(), reserved: Sorted::new() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.next.len()
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.unreserved.len() + self.reserved.len()
     }
 
-    pub(crate) fn reserved_len(&self) -> usize {
+    #[inline]
+    pub(crate) const fn reserved_len(&self) -> usize {
         self.reserved.len()
     }
 
-    pub(crate) fn is_reserved(&self, handle: u32) -> bool {
-        self.reserved.contains(handle)
+    /// Whether a pending job has a reservation.
+    pub(crate) fn is_reserved(&self, place: Place) -> bool {
+        self.reserved.last().is_some_and(|(last, _)| place.priority <= last)
     }
 
     /// Puts a job in its place. If it comes before a job with a reservation,
     /// it takes over the reservation of the last of those.
-    pub(crate) fn insert(&mut self, handle: u32, place: QueueKey, priority: PriorityKey) {
-        self.next.insert(handle, place);
-        match self.last_reserved.peek() {
-            Some((Reverse(last), displaced)) if priority < *last => {
-                self.unreserve(displaced);
-                self.reserve(handle, priority);
+    #[inline]
+    pub(crate) fn insert(&mut self, handle: u32, place: Place) {
+        if let Some(aged) = place.aged {
+            self.aged.insert(aged, handle);
+        }
+        match self.reserved.last() {
+            Some((last, displaced)) if place.priority < last => {
+                self.reserved.remove(last);
+                self.unreserved.insert(last, displaced);
+                self.reserved.insert(place.priority, handle);
             }
-            _ => self.unreserved.insert(handle, priority),
+            _ => self.unreserved.insert(place.priority, handle),
         }
     }
 
-    pub(crate) fn remove(&mut self, handle: u32) {
-        self.next.remove(handle);
-        if self.unreserved.remove(handle).is_none() && self.reserved.remove(handle).is_some() {
-            self.last_reserved.remove(handle);
+    #[inline]
+    pub(crate) fn remove(&mut self, place: Place) {
+        if let Some(aged) = place.aged {
+            self.aged.remove(aged);
+        }
+        if self.is_reserved(place) {
+            self.reserved.remove(place.priority);
+        } else {
+            self.unreserved.remove(place.priority);
         }
     }
 
     /// The first in queue order.
+    #[inline]
     pub(crate) fn first(&self) -> Option<u32> {
-        self.next.peek().map(|(_, handle)| handle)
+        self.aged.first().map(|(_, handle)| handle).or_else(|| self.most_urgent())
     }
 
     /// The first in priority order.
+    #[inline]
     pub(crate) fn most_urgent(&self) -> Option<u32> {
-        let first = self.reserved.peek().or_else(|| self.unreserved.peek());
+        let first = self.reserved.first().or_else(|| self.unreserved.first());
         first.map(|(_, handle)| handle)
     }
 
     /// The first in priority order of those without a reservation.
+    #[inline]
     pub(crate) fn first_unreserved(&self) -> Option<PriorityKey> {
-        self.unreserved.peek().map(|(key, _)| *key)
+        self.unreserved.first().map(|(key, _)| key)
     }
 
     /// Gives a reservation to the first job that has none.
     pub(crate) fn reserve_first(&mut self) {
-        if let Some((key, handle)) = self.unreserved.pop() {
-            self.reserve(handle, key);
+        if let Some((key, handle)) = self.unreserved.pop_first() {
+            self.reserved.insert(key, handle);
         }
     }
 
     /// Ends all reservations.
     pub(crate) fn unreserve_all(&mut self) {
-        while let Some((key, handle)) = self.reserved.pop() {
-            self.last_reserved.remove(handle);
-            self.unreserved.insert(handle, key);
+        while let Some((key, handle)) = self.reserved.pop_first() {
+            self.unreserved.insert(key, handle);
         }
     }
 
-    /// All handles in queue order. O(n log n): for people, not for decisions.
+    /// All handles in queue order. O(n): for people, not for decisions.
     pub(crate) fn in_order(&self) -> Vec<u32> {
         self.first_in_order(usize::MAX)
     }
 
-    /// The first handles in queue order, so many at most. O(n + k log k): for
+    /// The first handles in queue order, so many at most. O(as many): for
     /// people, not for decisions.
     pub(crate) fn first_in_order(&self, most: usize) -> Vec<u32> {
-        let mut all: Vec<_> = self.next.iter().collect();
-        if most < all.len() {
-            all.select_nth_unstable_by_key(most, |(key, _)| **key);
-            all.truncate(most);
+        if self.aged.len() > 0 {
+            return handles(self.aged.in_order(most)).collect();
         }
-        all.sort_unstable_by_key(|(key, _)| **key);
-        all.into_iter().map(|(_, handle)| handle).collect()
+        let reserved = self.reserved.in_order(most);
+        let unreserved = self.unreserved.in_order(most - reserved.len());
+        handles(reserved).chain(handles(unreserved)).collect()
     }
+}
 
-    fn reserve(&mut self, handle: u32, key: PriorityKey) {
-        self.reserved.insert(handle, key);
-        self.last_reserved.insert(handle, Reverse(key));
-    }
-
-    fn unreserve(&mut self, handle: u32) {
-        self.last_reserved.remove(handle);
-        if let Some(key) = self.reserved.remove(handle) {
-            self.unreserved.insert(handle, key);
-        }
-    }
+fn handles<K>(entries: Vec<(K, u32)>) -> impl Iterator<Item = u32> {
+    entries.into_iter().map(|(_, handle)| handle)
 }
 
 #[cfg(test)]
@@ -262,12 +276,14 @@ mod tests {
     use super::*;
     use crate::id::BinIndex;
 
-    fn add(queue: &mut Queue, count: u32, priority: i32, submitted: u64, aging: Option<u64>) {
+    fn place(count: u32, priority: i32, submitted: u64, aging: Option<u64>) -> Place {
         let job = JobId::new(BinIndex::default(), u64::from(count));
-        let priority = Priority::new(priority);
-        let aging = aging.map(Duration::from_secs);
-        let place = QueueKey::new(job, priority, Instant::from_secs(submitted), aging);
-        queue.insert(count, place, PriorityKey::new(priority, job));
+        let (submitted, aging) = (Instant::from_secs(submitted), aging.map(Duration::from_secs));
+        Place::new(job, Priority::new(priority), submitted, aging)
+    }
+
+    fn add(queue: &mut Queue, count: u32, priority: i32, submitted: u64, aging: Option<u64>) {
+        queue.insert(count, place(count, priority, submitted, aging));
     }
 
     #[test]
@@ -301,10 +317,11 @@ mod tests {
         queue.reserve_first();
         queue.reserve_first();
         add(&mut queue, 4, 1, 0, None);
-        assert!(queue.is_reserved(1) && queue.is_reserved(4) && !queue.is_reserved(2));
+        let is_reserved = |count, priority| queue.is_reserved(place(count, priority, 0, None));
+        assert!(is_reserved(1, 4) && is_reserved(4, 1) && !is_reserved(2, 5));
         assert_eq!(queue.most_urgent(), Some(4));
         add(&mut queue, 5, 4, 0, None);
-        assert!(!queue.is_reserved(5), "equal priority comes after");
+        assert!(!queue.is_reserved(place(5, 4, 0, None)), "equal priority comes after");
         queue.unreserve_all();
         assert_eq!((queue.reserved_len(), queue.len()), (0, 5));
     }

@@ -10,6 +10,7 @@ use crate::id::{JobId, RunId, SlotId};
 use crate::index::Index;
 use crate::job::{Outcome, StopCause};
 use crate::process_task::{ProcessTask, TaskState};
+use crate::sorted::Sorted;
 use crate::spawner::{Exit, RunInfo, Stop};
 use crate::time::{Duration, Instant};
 
@@ -25,25 +26,27 @@ use crate::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct PriorityRunner {
     slots: Vec<Option<Occupant>>,
-    free: IndexHeap<u32>,
+    free: Sorted<u32>,
     victims: IndexHeap<Reverse<(i64, RunId)>>,
     by_run: Index,
     stopping: usize,
     orders: VecDeque<Order>,
 }
 
+/// The run in a slot.
 #[derive(Clone, Debug)]
-struct Occupant {
-    info: RunInfo,
+pub(crate) struct Occupant {
+    pub(crate) info: RunInfo,
+    pub(crate) task: ProcessTask,
     level: i64,
     shielded: bool,
-    task: ProcessTask,
 }
 
+/// About a run in its slot, if it is still there.
 #[derive(Clone, Copy, Debug)]
 enum Order {
-    Spawn(RunId),
-    Stop(RunId),
+    Spawn(RunId, SlotId),
+    Stop(RunId, SlotId),
 }
 
 /// A run that is to be given a slot.
@@ -107,7 +110,7 @@ impl PriorityRunner {
     #[must_use]
     pub fn new(slots: NonZeroUsize) -> Self {
         let count = u32::try_from(slots.get()).unwrap_or(u32::MAX - 1);
-        let mut free = IndexHeap::new();
+        let mut free = Sorted::new();
         (0..count).for_each(|slot| free.insert(slot, slot));
         Self {
             slots: (0..count).map(|_| None).collect(),
@@ -127,7 +130,7 @@ impl PriorityRunner {
 
     /// How many slots are free.
     #[must_use]
-    pub fn free(&self) -> usize {
+    pub const fn free(&self) -> usize {
         self.free.len()
     }
 
@@ -152,7 +155,7 @@ impl PriorityRunner {
     /// A run that has not been reaped yet.
     #[must_use]
     pub fn run(&self, run: RunId) -> Option<RunView> {
-        self.occupant(run).map(Occupant::view)
+        self.at(self.slot_of(run)?).map(Occupant::view)
     }
 
     /// The runs that have not been reaped yet, by slot.
@@ -163,45 +166,49 @@ impl PriorityRunner {
     /// Gives the run the free slot with the lowest number; `None` if no slot
     /// is free.
     pub fn start(&mut self, now: Instant, run: RunRequest) -> Option<RunInfo> {
-        let (_, slot) = self.free.pop()?;
+        let (_, slot) = self.free.pop_first()?;
         let RunRequest { id, job, attempt, level, shielded, time_limit, grace } = run;
         let info = RunInfo { id, job, attempt, slot: SlotId::new(slot) };
         let task = ProcessTask::new(now, time_limit, grace);
-        self.slots[slot as usize] = Some(Occupant { info, level, shielded, task });
+        self.slots[slot as usize] = Some(Occupant { info, task, level, shielded });
         let slots = &self.slots;
         self.by_run.insert(id.number(), slot, |slot| number_of(slots, slot));
         if !shielded {
             self.victims.insert(slot, Reverse((level, id)));
         }
-        self.orders.push_back(Order::Spawn(id));
+        self.orders.push_back(Order::Spawn(id, info.slot));
         Some(info)
     }
 
     /// Asks a run to end. Returns whether that is news; see [`ProcessTask::stop`].
     pub fn stop(&mut self, now: Instant, run: RunId, cause: StopCause) -> bool {
-        self.act(run, |task| task.stop(now, cause)).is_some_and(|(_, news)| news)
+        self.slot_of(run).is_some_and(|slot| self.stop_at(now, slot, cause).is_some())
     }
 
     /// Ends the grace period of a stop at once. Returns whether that is news.
     pub fn kill(&mut self, now: Instant, run: RunId) -> bool {
-        self.act(run, |task| task.kill(now)).is_some_and(|(_, news)| news)
+        self.slot_of(run).is_some_and(|slot| self.kill_at(now, slot).is_some())
     }
 
     /// Replaces the cause of a stop that is under way.
     pub fn change_cause(&mut self, run: RunId, cause: StopCause) {
-        self.act(run, |task| task.change_cause(cause));
+        if let Some(slot) = self.slot_of(run) {
+            self.change_cause_at(slot, cause);
+        }
     }
 
     /// There is a process now. Returns its run; `None` if it is unknown.
     pub fn handle_started(&mut self, now: Instant, run: RunId) -> Option<RunInfo> {
-        self.act(run, |task| task.handle_started(now)).map(|(info, ())| info)
+        let slot = self.slot_of(run)?;
+        self.act(slot, |task| task.handle_started(now)).map(|(info, ())| info)
     }
 
     /// There will be no process; the slot is free. `None`: an unknown run.
     pub fn handle_spawn_failed(&mut self, now: Instant, run: RunId) -> Option<EndedRun> {
-        let mut occupant = self.vacate(run)?;
-        let cause = occupant.task.handle_spawn_failed();
-        Some(occupant.ended(now, cause))
+        self.vacate(run, |it| {
+            let cause = it.task.handle_spawn_failed();
+            Some(it.ended(now, cause))
+        })
     }
 
     /// A process was reaped; the slot is free. Returns how the run ended as
@@ -212,17 +219,18 @@ impl PriorityRunner {
         run: RunId,
         exit: Exit,
     ) -> Option<(EndedRun, Outcome)> {
-        let mut occupant = self.vacate(run)?;
-        let cause = occupant.task.stop_cause();
-        let outcome = occupant.task.handle_exit(now, exit)?;
-        Some((occupant.ended(now, cause), outcome))
+        self.vacate(run, |it| {
+            let cause = it.task.stop_cause();
+            let outcome = it.task.handle_exit(now, exit)?;
+            Some((it.ended(now, cause), outcome))
+        })
     }
 
     /// When the time limit or the grace period of this run is over. Its owner
     /// stops or kills it then.
     #[must_use]
     pub fn due(&self, run: RunId) -> Option<Instant> {
-        self.occupant(run)?.task.poll_timeout()
+        self.at(self.slot_of(run)?)?.task.poll_timeout()
     }
 
     /// What to do next to a process; `None`: nothing. Drain it after every
@@ -230,8 +238,8 @@ impl PriorityRunner {
     pub fn poll_order(&mut self) -> Option<RunOrder> {
         loop {
             let order = match self.orders.pop_front()? {
-                Order::Spawn(run) => self.occupant(run).map(|it| RunOrder::Spawn(it.info)),
-                Order::Stop(run) => self.take_stop(run),
+                Order::Spawn(run, slot) => self.order_spawn(run, slot),
+                Order::Stop(run, slot) => self.order_stop(run, slot),
             };
             if order.is_some() {
                 return order;
@@ -239,28 +247,63 @@ impl PriorityRunner {
         }
     }
 
-    fn slot_of(&self, run: RunId) -> Option<u32> {
-        self.by_run.find(run.number(), |slot| number_of(&self.slots, slot))
+    /// The run in a slot; `None`: the slot is free.
+    #[inline]
+    pub(crate) fn at(&self, slot: SlotId) -> Option<&Occupant> {
+        self.slots.get(slot.number() as usize)?.as_ref()
     }
 
-    fn occupant(&self, run: RunId) -> Option<&Occupant> {
-        self.slots.get(self.slot_of(run)? as usize)?.as_ref()
+    /// As [`victim`](Self::victim): its slot, and its level.
+    #[inline]
+    pub(crate) fn victim_at(&self) -> Option<(SlotId, i64)> {
+        self.victims.peek().map(|(Reverse((level, _)), slot)| (SlotId::new(slot), *level))
     }
 
-    fn occupant_mut(&mut self, run: RunId) -> Option<&mut Occupant> {
-        let slot = self.slot_of(run)?;
-        self.slots.get_mut(slot as usize)?.as_mut()
+    /// As [`stop`](Self::stop). Returns the run, if that is news.
+    pub(crate) fn stop_at(
+        &mut self,
+        now: Instant,
+        slot: SlotId,
+        cause: StopCause,
+    ) -> Option<RunInfo> {
+        self.act(slot, |task| task.stop(now, cause)).and_then(|(info, news)| news.then_some(info))
+    }
+
+    /// As [`kill`](Self::kill). Returns the run, if that is news.
+    pub(crate) fn kill_at(&mut self, now: Instant, slot: SlotId) -> Option<RunInfo> {
+        self.act(slot, |task| task.kill(now)).and_then(|(info, news)| news.then_some(info))
+    }
+
+    /// As [`change_cause`](Self::change_cause).
+    pub(crate) fn change_cause_at(&mut self, slot: SlotId, cause: StopCause) {
+        self.act(slot, |task| task.change_cause(cause));
+    }
+
+    fn order_spawn(&self, run: RunId, slot: SlotId) -> Option<RunOrder> {
+        self.at(slot).filter(|it| it.info.id == run).map(|it| RunOrder::Spawn(it.info))
+    }
+
+    fn order_stop(&mut self, run: RunId, slot: SlotId) -> Option<RunOrder> {
+        let occupant = self.slots.get_mut(slot.number() as usize)?.as_mut();
+        let stop = occupant.filter(|it| it.info.id == run)?.task.poll_stop()?;
+        Some(RunOrder::Stop(run, stop))
+    }
+
+    fn slot_of(&self, run: RunId) -> Option<SlotId> {
+        let slot = self.by_run.find(run.number(), |slot| number_of(&self.slots, slot));
+        slot.map(SlotId::new)
     }
 
     /// Changes the task of a run, and brings what is derived from it up to
-    /// date: the victims, the count of those stopping, the orders. `None`: an
-    /// unknown run.
+    /// date: the victims, the count of those stopping, the orders. `None`: the
+    /// slot is free.
+    #[inline]
     fn act<T>(
         &mut self,
-        run: RunId,
+        slot: SlotId,
         change: impl FnOnce(&mut ProcessTask) -> T,
     ) -> Option<(RunInfo, T)> {
-        let occupant = self.occupant_mut(run)?;
+        let occupant = self.slots.get_mut(slot.number() as usize)?.as_mut()?;
         let task = &mut occupant.task;
         let before = (task.stop_cause().is_some(), task.stop_is_wanted());
         let result = change(task);
@@ -268,30 +311,29 @@ impl PriorityRunner {
         let info = occupant.info;
         if after.0 && !before.0 {
             self.stopping += 1;
-            self.victims.remove(info.slot.number());
+            self.victims.remove(slot.number());
         }
         if after.1 && !before.1 {
-            self.orders.push_back(Order::Stop(run));
+            self.orders.push_back(Order::Stop(info.id, slot));
         }
         Some((info, result))
     }
 
-    fn take_stop(&mut self, run: RunId) -> Option<RunOrder> {
-        let stop = self.occupant_mut(run)?.task.poll_stop()?;
-        Some(RunOrder::Stop(run, stop))
-    }
-
-    fn vacate(&mut self, run: RunId) -> Option<Occupant> {
-        let slot = self.slot_of(run)?;
-        let occupant = self.slots.get_mut(slot as usize)?.take()?;
+    /// Ends the run in its slot, which is free then.
+    #[inline]
+    fn vacate<T>(&mut self, run: RunId, end: impl FnOnce(&mut Occupant) -> Option<T>) -> Option<T> {
         let slots = &self.slots;
-        self.by_run.remove(run.number(), slot, |slot| number_of(slots, slot));
-        self.victims.remove(slot);
-        self.free.insert(slot, slot);
+        let slot = self.by_run.remove(run.number(), |slot| number_of(slots, slot))?;
+        let place = self.slots.get_mut(slot as usize)?;
+        let occupant = place.as_mut()?;
         if occupant.task.stop_cause().is_some() {
             self.stopping -= 1;
         }
-        Some(occupant)
+        let ended = end(occupant);
+        *place = None;
+        self.victims.remove(slot);
+        self.free.insert(slot, slot);
+        ended
     }
 }
 

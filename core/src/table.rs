@@ -47,12 +47,11 @@ impl<R: Record> Table<R> {
 
     #[inline]
     pub(crate) fn remove(&mut self, handle: u32) -> Option<R> {
-        let record = self.records.get_mut(handle as usize)?.take()?;
         let records = &self.records;
-        let id = R::number(record.id());
-        self.by_id.remove(id, handle, |other| number_of(records, other));
+        let id = R::number(self.get(handle)?.id());
+        self.by_id.remove(id, |other| number_of(records, other));
         self.free.push(handle);
-        Some(record)
+        self.records.get_mut(handle as usize)?.take()
     }
 
     #[inline]

@@ -16,9 +16,10 @@ use core::num::NonZeroUsize;
 pub use self::view::{Action, JobView, Mode, Refusal, Stats, SubmitError, UnknownJob};
 
 use self::record::{Phase, Record};
+use self::start::refuse;
 use crate::event::{Event, EventKind};
 use crate::heap::IndexHeap;
-use crate::id::{BinIndex, JobId, RunId};
+use crate::id::{BinIndex, JobId, RunId, SlotId};
 use crate::job::{JobSpec, JobState, Outcome, StopCause};
 use crate::policy::Policy;
 use crate::process_task::TaskState;
@@ -103,6 +104,8 @@ pub struct SchedulerBin<C> {
     runner: PriorityRunner,
     queue: Queue,
     jobs: Table<Record<C>>,
+    /// By slot: the job whose run is in it, or was the last.
+    seated: Vec<u32>,
     backing_off: usize,
     /// By job: the next time at which something is due about it.
     timers: IndexHeap<(Instant, JobId)>,
@@ -135,6 +138,7 @@ impl<C> SchedulerBin<C> {
             runner: PriorityRunner::new(slots),
             queue: Queue::new(),
             jobs: Table::new(),
+            seated: Vec::new(),
             backing_off: 0,
             timers: IndexHeap::new(),
             spawning_paused: None,
@@ -155,9 +159,14 @@ impl<C> SchedulerBin<C> {
     pub fn submit(&mut self, now: Instant, job: JobSpec<C>) -> Result<JobId, SubmitError<C>> {
         let now = self.begin(now);
         self.fire_timers(now);
-        let submitted = self.try_accept(now, job);
+        let submitted = match self.refusal() {
+            None => self.try_accept(now, job),
+            Some(why) => {
+                self.settle(now);
+                Err(refuse(job, why))
+            }
+        };
         self.stats.refused += u64::from(submitted.is_err());
-        self.settle(now);
         self.tell_if_idle();
         submitted
     }
@@ -254,7 +263,7 @@ impl<C> SchedulerBin<C> {
         match self.runner.poll_order()? {
             RunOrder::Stop(run, how) => Some(Action::Stop { run, how }),
             RunOrder::Spawn(run) => {
-                let record = self.jobs.get(self.jobs.handle(run.job)?)?;
+                let record = self.jobs.get(self.seated(run.slot)?)?;
                 Some(Action::Spawn { run, command: &record.spec.command })
             }
         }
@@ -445,9 +454,9 @@ impl<C> SchedulerBin<C> {
 
     /// The outcome of a job: it is told, and the job is forgotten.
     fn conclude(&mut self, handle: u32, outcome: Outcome) {
-        self.queue.remove(handle);
+        self.dequeue(handle);
         self.timers.remove(handle);
-        let Some(mut record) = self.jobs.remove(handle) else {
+        let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
         record.end_wait(self.now);
@@ -455,8 +464,15 @@ impl<C> SchedulerBin<C> {
             self.backing_off -= 1;
         }
         record.tally.total = self.now - record.submitted;
+        let (job, tally) = (record.id, record.tally);
+        self.jobs.remove(handle);
         self.stats.outcomes[outcome.kind() as usize] += 1;
-        self.tell(EventKind::Ended { job: record.id, outcome, tally: record.tally });
+        self.tell(EventKind::Ended { job, outcome, tally });
+    }
+
+    /// The job whose run is in this slot.
+    fn seated(&self, slot: SlotId) -> Option<u32> {
+        self.seated.get(slot.number() as usize).copied()
     }
 
     fn view(&self, handle: u32) -> Option<JobView<'_, C>> {
@@ -464,11 +480,15 @@ impl<C> SchedulerBin<C> {
         let state = match record.phase {
             Phase::Pending { .. } => JobState::Pending,
             Phase::BackingOff { until, .. } => JobState::BackingOff { until },
-            Phase::Active(run) => match self.runner.run(run)?.state {
-                TaskState::Running { .. } => JobState::Running(run),
-                TaskState::Stopping { cause, .. } => JobState::Stopping(run, cause),
-                TaskState::Starting | TaskState::Exited { .. } => JobState::Starting(run),
-            },
+            Phase::Active(slot) => {
+                let occupant = self.runner.at(slot)?;
+                let run = occupant.info.id;
+                match occupant.task.state() {
+                    TaskState::Running { .. } => JobState::Running(run),
+                    TaskState::Stopping { cause, .. } => JobState::Stopping(run, cause),
+                    TaskState::Starting | TaskState::Exited { .. } => JobState::Starting(run),
+                }
+            }
         };
         Some(JobView {
             id: record.id,
@@ -477,7 +497,7 @@ impl<C> SchedulerBin<C> {
             submitted: record.submitted,
             attempt: record.attempt,
             evictions: record.tally.evictions,
-            reserved: self.queue.is_reserved(handle),
+            reserved: record.is_pending() && self.queue.is_reserved(record.place(&self.policy)),
         })
     }
 }

@@ -1,10 +1,10 @@
 //! What a bin knows about a job that has no outcome yet.
 
 use crate::event::JobTally;
-use crate::id::{JobId, RunId};
+use crate::id::{JobId, SlotId};
 use crate::job::JobSpec;
 use crate::policy::{OnEvict, Policy};
-use crate::queue::{PriorityKey, QueueKey};
+use crate::queue::Place;
 use crate::table;
 use crate::time::Instant;
 
@@ -31,7 +31,7 @@ pub(super) enum Phase {
     /// Between two attempts, without a slot since then.
     BackingOff { since: Instant, until: Instant },
     /// In a slot.
-    Active(RunId),
+    Active(SlotId),
 }
 
 impl<C> table::Record for Record<C> {
@@ -73,10 +73,8 @@ impl<C> Record<C> {
         self.spec.shielded || policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
     }
 
-    pub(super) fn place(&self, policy: &Policy) -> (QueueKey, PriorityKey) {
-        let (job, priority) = (self.id, self.spec.priority);
-        let place = QueueKey::new(job, priority, self.submitted, policy.aging);
-        (place, PriorityKey::new(priority, job))
+    pub(super) fn place(&self, policy: &Policy) -> Place {
+        Place::new(self.id, self.spec.priority, self.submitted, policy.aging)
     }
 
     /// Books the time without a slot that ends now.

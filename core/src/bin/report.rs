@@ -18,7 +18,7 @@ impl<C> SchedulerBin<C> {
         };
         self.exhausted = 0;
         self.tell(EventKind::Started { run, job: info.job });
-        self.arm_job(info.job);
+        self.arm_seated(info.slot);
     }
 
     /// Returns why the slot was being vacated, if it was.
@@ -34,8 +34,8 @@ impl<C> SchedulerBin<C> {
         };
         let job = ended.info.job;
         self.tell(EventKind::SpawnFailed { run, job, why: why.clone() });
-        self.book(&ended, false);
-        let handle = self.jobs.handle(job)?;
+        let handle = self.seated(ended.info.slot)?;
+        self.book(handle, &ended, false);
         match ended.cause {
             _ if self.jobs.get(handle).is_some_and(|record| record.cancelled) => {
                 self.conclude(handle, Outcome::Cancelled { exit: None });
@@ -54,8 +54,8 @@ impl<C> SchedulerBin<C> {
         };
         let (job, ran) = (ended.info.job, ended.ran);
         self.tell(EventKind::Exited { run, job, status: exit.status, ran });
-        self.book(&ended, matches!(outcome, Outcome::Evicted { .. }));
-        let handle = self.jobs.handle(job)?;
+        let handle = self.seated(ended.info.slot)?;
+        self.book(handle, &ended, matches!(outcome, Outcome::Evicted { .. }));
         match outcome {
             Outcome::Evicted { by, .. } if self.requeues(handle) => self.requeue_victim(handle, by),
             Outcome::Failed(_) => self.attempt_failed(now, handle, outcome),
@@ -65,15 +65,14 @@ impl<C> SchedulerBin<C> {
     }
 
     /// Books the time of a run that has left its slot.
-    fn book(&mut self, ended: &EndedRun, evicted: bool) {
+    fn book(&mut self, handle: u32, ended: &EndedRun, evicted: bool) {
         if evicted {
             self.stats.evictions += 1;
             self.stats.wasted += ended.occupied;
         } else {
             self.stats.useful += ended.occupied;
         }
-        let handle = self.jobs.handle(ended.info.job);
-        if let Some(record) = handle.and_then(|handle| self.jobs.get_mut(handle)) {
+        if let Some(record) = self.jobs.get_mut(handle) {
             record.tally.ran += ended.ran;
             record.tally.evictions += u32::from(evicted);
             record.phase = Phase::Pending { since: self.now };

@@ -3,27 +3,31 @@
 use super::record::{Phase, Record};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
 use crate::event::{EventKind, JobTally};
-use crate::id::{JobId, RunId};
+use crate::id::{JobId, RunId, SlotId};
 use crate::job::{JobSpec, StopCause};
 use crate::queue::{PriorityKey, level};
 use crate::runner::RunRequest;
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
+    /// Why no job is accepted, whichever it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self.mode {
+            Mode::Draining => Some(Refusal::Draining),
+            Mode::Stopping | Mode::Stopped => Some(Refusal::Stopped),
+            Mode::Accepting | Mode::Paused => {
+                let most = self.policy.max_pending.saturating_add(self.slots());
+                (self.without_slot() >= most).then_some(Refusal::Full)
+            }
+        }
+    }
+
     /// Accepts a job, unless it would have to wait and too many wait already.
     pub(super) fn try_accept(
         &mut self,
         now: Instant,
         job: JobSpec<C>,
     ) -> Result<JobId, SubmitError<C>> {
-        match self.mode {
-            Mode::Draining => return Err(refuse(job, Refusal::Draining)),
-            Mode::Stopping | Mode::Stopped => return Err(refuse(job, Refusal::Stopped)),
-            Mode::Accepting | Mode::Paused => {}
-        }
-        if self.without_slot() >= self.policy.max_pending.saturating_add(self.slots()) {
-            return Err(refuse(job, Refusal::Full));
-        }
         let id = JobId::new(self.index, self.last_job + 1);
         let priority = job.priority;
         let told_before = self.events.len();
@@ -34,7 +38,7 @@ impl<C> SchedulerBin<C> {
             // It has neither a slot nor a reservation: without it, everything
             // is as if it had never been there.
             self.events.remove(told_before);
-            self.queue.remove(handle);
+            self.dequeue(handle);
             self.timers.remove(handle);
             if let Some(record) = self.jobs.remove(handle) {
                 return Err(refuse(record.spec, Refusal::Full));
@@ -56,9 +60,8 @@ impl<C> SchedulerBin<C> {
     }
 
     fn is_one_too_many(&self, handle: u32) -> bool {
-        let waits = self.jobs.get(handle).is_some_and(Record::is_pending);
-        waits
-            && !self.queue.is_reserved(handle)
+        let record = self.jobs.get(handle).filter(|record| record.is_pending());
+        record.is_some_and(|record| !self.queue.is_reserved(record.place(&self.policy)))
             && self.without_slot() - self.queue.reserved_len() > self.policy.max_pending
     }
 
@@ -114,20 +117,18 @@ impl<C> SchedulerBin<C> {
         self.mode == Mode::Accepting && self.spawning_paused.is_none()
     }
 
-    fn victim_for(&self, urgent: PriorityKey) -> Option<RunId> {
+    fn victim_for(&self, urgent: PriorityKey) -> Option<SlotId> {
         let delta = i64::from(self.policy.preempt_delta?.get());
-        let (victim, level) = self.runner.victim()?;
+        let (victim, level) = self.runner.victim_at()?;
         (i64::from(urgent.priority().number()) + delta <= level).then_some(victim)
     }
 
     fn start(&mut self, now: Instant, handle: u32) {
-        self.queue.remove(handle);
+        self.dequeue(handle);
         let id = RunId::new(self.index, self.last_run + 1);
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
-        let waited_before = record.tally.waited;
-        record.end_wait(now);
         let request = RunRequest {
             id,
             job: record.id,
@@ -139,28 +140,45 @@ impl<C> SchedulerBin<C> {
             time_limit: record.spec.time_limit,
             grace: self.policy.grace,
         };
-        record.phase = Phase::Active(id);
-        record.tally.runs += 1;
-        let waited = record.tally.waited - waited_before;
         let Some(run) = self.runner.start(now, request) else {
             return;
         };
+        let waited_before = record.tally.waited;
+        record.end_wait(now);
+        let waited = record.tally.waited - waited_before;
+        record.phase = Phase::Active(run.slot);
+        record.tally.runs += 1;
+        self.seat(run.slot, handle);
         self.last_run += 1;
         self.stats.runs += 1;
         self.tell(EventKind::Starting { run, waited });
         self.arm(handle);
     }
 
+    fn seat(&mut self, slot: SlotId, handle: u32) {
+        let place = slot.number() as usize;
+        if place >= self.seated.len() {
+            self.seated.resize(self.runner.size(), handle);
+        }
+        self.seated[place] = handle;
+    }
+
     /// Puts a pending job into the queue and sets its timer.
     pub(super) fn enqueue(&mut self, handle: u32) {
         if let Some(record) = self.jobs.get(handle) {
-            let (place, priority) = record.place(&self.policy);
-            self.queue.insert(handle, place, priority);
+            self.queue.insert(handle, record.place(&self.policy));
             self.arm(handle);
+        }
+    }
+
+    /// Takes a job out of the queue, if it is pending.
+    pub(super) fn dequeue(&mut self, handle: u32) {
+        if let Some(record) = self.jobs.get(handle).filter(|record| record.is_pending()) {
+            self.queue.remove(record.place(&self.policy));
         }
     }
 }
 
-fn refuse<C>(job: JobSpec<C>, why: Refusal) -> SubmitError<C> {
+pub(super) fn refuse<C>(job: JobSpec<C>, why: Refusal) -> SubmitError<C> {
     SubmitError { job: job.into(), why }
 }

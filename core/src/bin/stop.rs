@@ -5,20 +5,18 @@ use alloc::vec::Vec;
 use super::record::Phase;
 use super::{Mode, SchedulerBin};
 use crate::event::EventKind;
-use crate::id::RunId;
+use crate::id::SlotId;
 use crate::job::{Outcome, StopCause};
-use crate::process_task::TaskState;
-use crate::runner::RunView;
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
     pub(super) fn cancel_job(&mut self, now: Instant, handle: u32) {
         match self.jobs.get(handle).map(|record| record.phase) {
-            Some(Phase::Active(run)) => {
+            Some(Phase::Active(slot)) => {
                 if let Some(record) = self.jobs.get_mut(handle) {
                     record.cancelled = true;
                 }
-                self.end_run(now, run, StopCause::Cancelled);
+                self.end_run(now, slot, StopCause::Cancelled);
             }
             Some(_) => self.conclude(handle, Outcome::Cancelled { exit: None }),
             None => {}
@@ -35,23 +33,22 @@ impl<C> SchedulerBin<C> {
 
     pub(super) fn kill_all(&mut self) {
         let now = self.now;
-        let all: Vec<RunId> = self.runner.runs().map(|run| run.info.id).collect();
-        for run in all {
-            self.kill_run(now, run);
+        let all: Vec<SlotId> = self.runner.runs().map(|run| run.info.slot).collect();
+        for slot in all {
+            self.kill_run(now, slot);
         }
     }
 
     pub(super) fn kill_run_of(&mut self, now: Instant, handle: u32) {
-        if let Some(Phase::Active(run)) = self.jobs.get(handle).map(|record| record.phase) {
-            self.kill_run(now, run);
+        if let Some(Phase::Active(slot)) = self.jobs.get(handle).map(|record| record.phase) {
+            self.kill_run(now, slot);
         }
     }
 
-    pub(super) fn kill_run(&mut self, now: Instant, run: RunId) {
-        let news = self.runner.kill(now, run);
-        if let Some(view) = self.runner.run(run).filter(|_| news) {
-            self.tell(EventKind::Killing { run, job: view.info.job });
-            self.arm_job(view.info.job);
+    pub(super) fn kill_run(&mut self, now: Instant, slot: SlotId) {
+        if let Some(run) = self.runner.kill_at(now, slot) {
+            self.tell(EventKind::Killing { run: run.id, job: run.job });
+            self.arm_seated(slot);
         }
     }
 
@@ -75,37 +72,33 @@ impl<C> SchedulerBin<C> {
 
     /// Stops a run. One that is being evicted, to be requeued, goes on being
     /// stopped, and ends for this cause instead.
-    pub(super) fn end_run(&mut self, now: Instant, run: RunId, cause: StopCause) {
-        let Some(view) = self.runner.run(run) else {
-            return;
+    pub(super) fn end_run(&mut self, now: Instant, slot: SlotId, cause: StopCause) {
+        let stopping = self.runner.at(slot).and_then(|run| run.task.stop_cause());
+        let Some(before) = stopping else {
+            return self.stop_run(now, slot, cause);
         };
-        match view.state {
-            TaskState::Stopping { .. } if self.comes_back(&view) => {
-                self.runner.change_cause(run, cause);
-                self.arm_job(view.info.job);
-            }
-            TaskState::Stopping { .. } => {}
-            _ => self.stop_run(now, run, cause),
+        if self.seated(slot).is_some_and(|handle| self.comes_back(handle, before)) {
+            self.runner.change_cause_at(slot, cause);
+            self.arm_seated(slot);
         }
     }
 
-    /// Whether this run is being evicted and its job will be requeued.
-    pub(super) fn comes_back(&self, run: &RunView) -> bool {
-        let cause = match run.state {
-            TaskState::Stopping { cause, .. } => Some(cause),
-            _ => None,
-        };
-        matches!(cause, Some(StopCause::Evicted { .. }))
-            && self.jobs.handle(run.info.job).is_some_and(|handle| self.requeues(handle))
+    /// Whether a job whose run is being stopped for this will be requeued.
+    pub(super) fn comes_back(&self, handle: u32, cause: StopCause) -> bool {
+        matches!(cause, StopCause::Evicted { .. }) && self.requeues(handle)
     }
 
-    pub(super) fn stop_run(&mut self, now: Instant, run: RunId, cause: StopCause) {
-        if self.runner.stop(now, run, cause) {
-            if let Some(view) = self.runner.run(run) {
-                let job = view.info.job;
-                self.tell(EventKind::Stopping { run, job, cause });
-                self.arm_job(job);
-            }
+    pub(super) fn stop_run(&mut self, now: Instant, slot: SlotId, cause: StopCause) {
+        if let Some(run) = self.runner.stop_at(now, slot, cause) {
+            self.tell(EventKind::Stopping { run: run.id, job: run.job, cause });
+            self.arm_seated(slot);
+        }
+    }
+
+    /// Sets the timer of the job whose run is in this slot.
+    pub(super) fn arm_seated(&mut self, slot: SlotId) {
+        if let Some(handle) = self.seated(slot) {
+            self.arm(handle);
         }
     }
 }

@@ -3,10 +3,9 @@
 use super::SchedulerBin;
 use super::record::Phase;
 use crate::event::EventKind;
-use crate::id::{JobId, RunId};
+use crate::id::SlotId;
 use crate::job::{Outcome, StopCause, TimeBound};
-use crate::process_task::TaskState;
-use crate::runner::RunView;
+use crate::runner::Occupant;
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
@@ -46,34 +45,28 @@ impl<C> SchedulerBin<C> {
                 self.tell(EventKind::RetryDue { job });
                 self.enqueue(handle);
             }
-            Phase::Active(run) => self.fire_active(now, handle, run, late),
+            Phase::Active(slot) => self.fire_active(now, handle, slot, late),
             Phase::Pending { .. } | Phase::BackingOff { .. } => self.arm(handle),
         }
     }
 
-    fn fire_active(&mut self, now: Instant, handle: u32, run: RunId, late: bool) {
-        let Some(view) = self.runner.run(run) else {
+    fn fire_active(&mut self, now: Instant, handle: u32, slot: SlotId, late: bool) {
+        let Some(run) = self.runner.at(slot) else {
             return;
         };
-        if late && self.deadline_matters(&view) {
-            self.end_run(now, run, StopCause::TimedOut(TimeBound::Deadline));
-        } else if matches!(view.state, TaskState::Stopping { .. }) {
-            self.kill_run(now, run);
+        if late && self.deadline_matters(handle, run) {
+            self.end_run(now, slot, StopCause::TimedOut(TimeBound::Deadline));
+        } else if run.task.stop_cause().is_some() {
+            self.kill_run(now, slot);
         } else {
-            self.stop_run(now, run, StopCause::TimedOut(TimeBound::Run));
+            self.stop_run(now, slot, StopCause::TimedOut(TimeBound::Run));
         }
         self.arm(handle);
     }
 
     /// Whether the deadline of its job can still make a difference to a run.
-    pub(super) fn deadline_matters(&self, run: &RunView) -> bool {
-        !matches!(run.state, TaskState::Stopping { .. }) || self.comes_back(run)
-    }
-
-    pub(super) fn arm_job(&mut self, job: JobId) {
-        if let Some(handle) = self.jobs.handle(job) {
-            self.arm(handle);
-        }
+    fn deadline_matters(&self, handle: u32, run: &Occupant) -> bool {
+        run.task.stop_cause().is_none_or(|cause| self.comes_back(handle, cause))
     }
 
     /// Sets the timer of a job to the next thing that is due about it. It is
@@ -87,12 +80,11 @@ impl<C> SchedulerBin<C> {
         let (other, deadline) = match record.phase {
             Phase::Pending { .. } => (record.expires_at(), deadline),
             Phase::BackingOff { until, .. } => (Some(until), deadline),
-            Phase::Active(run) => {
-                let matters = |_: &Instant| {
-                    let view = self.runner.run(run);
-                    view.is_some_and(|view| self.deadline_matters(&view))
-                };
-                (self.runner.due(run), deadline.filter(matters))
+            Phase::Active(slot) => {
+                let run = self.runner.at(slot);
+                let matters =
+                    |_: &Instant| run.is_some_and(|run| self.deadline_matters(handle, run));
+                (run.and_then(|run| run.task.poll_timeout()), deadline.filter(matters))
             }
         };
         match other.into_iter().chain(deadline).min() {

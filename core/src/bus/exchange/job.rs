@@ -10,7 +10,7 @@ use crate::bus::v1::SubmitOptions;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
 use crate::policy::OnEvict;
 use crate::priority::Priority;
-use crate::queue::{PriorityKey, QueueKey};
+use crate::queue::Place;
 use crate::table::Record;
 use crate::time::{Duration, Instant};
 
@@ -198,10 +198,8 @@ impl Job {
         (self.owner > 0).then_some(SessionId::new(self.owner))
     }
 
-    pub(super) fn place(&self, config: &ExchangeConfig) -> (QueueKey, PriorityKey) {
-        let (job, priority) = (self.id, self.priority);
-        let place = QueueKey::new(job, priority, self.submitted, config.policy.aging);
-        (place, PriorityKey::new(priority, job))
+    pub(super) fn place(&self, config: &ExchangeConfig) -> Place {
+        Place::new(self.id, self.priority, self.submitted, config.policy.aging)
     }
 
     pub(super) const fn lease(&self) -> Option<&Lease> {

@@ -402,8 +402,7 @@ impl Exchange {
         if let Some(job) = self.jobs.get_mut(handle) {
             self.waiting.add(job.priority);
             job.phase = Phase::Pending;
-            let (place, priority) = job.place(&self.config);
-            self.queue.insert(handle, place, priority);
+            self.queue.insert(handle, job.place(&self.config));
             self.arm(handle);
         }
     }
@@ -411,8 +410,8 @@ impl Exchange {
     /// Takes a job out of wherever it waits.
     fn dequeue(&mut self, handle: u32) {
         let before = self.waiting();
-        self.queue.remove(handle);
         let Some(job) = self.jobs.get(handle) else { return };
+        self.queue.remove(job.place(&self.config));
         self.parked.remove(handle, job.declined());
         if matches!(job.phase, Phase::BackingOff { .. }) {
             self.backing_off -= 1;

@@ -41,8 +41,8 @@ impl Exchange {
 
     /// Puts a job aside that nobody wants, so that it does not hold up others.
     fn park(&mut self, handle: u32) {
-        self.queue.remove(handle);
         if let Some(job) = self.jobs.get(handle) {
+            self.queue.remove(job.place(&self.config));
             self.parked.insert(handle, job.declined());
         }
     }
@@ -56,8 +56,7 @@ impl Exchange {
     fn unpark(&mut self) {
         for handle in self.parked.wanted() {
             if let Some(job) = self.jobs.get(handle) {
-                let (place, priority) = job.place(&self.config);
-                self.queue.insert(handle, place, priority);
+                self.queue.insert(handle, job.place(&self.config));
             }
         }
     }

@@ -133,8 +133,6 @@ pub struct HeardChange<'a> {
     /// The scheduler that has or had it.
     #[serde(borrow)]
     pub on: Option<Cow<'a, str>>,
-    /// The slot of the scheduler that it has, where that is known.
-    pub slot: Option<u32>,
     /// How long its process ran, in this run.
     pub ran_ms: Option<u64>,
     /// The exit code.

@@ -64,7 +64,7 @@ fn a_snapshot_shows_what_runs_what_waits_and_why() {
     );
     assert_eq!(shown["pending"][0]["why"], "outranked by j1");
     assert_eq!(shown["pending"][1]["why"], "outranked by j3");
-    assert_eq!(shown["wait_ms"]["p50"], 2);
+    assert_eq!(shown["wait_ms"]["p50"], 0);
     assert_eq!(
         (&shown["schedulers"][0]["name"], &shown["schedulers"][0]["jobs"]),
         (&"c2".into(), &1.into())

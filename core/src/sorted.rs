@@ -1,0 +1,179 @@
+//! Handles in the order of their keys.
+
+mod node;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+use self::node::{FEW, Nodes, ROOM};
+
+/// Small numbers (handles), each under a key that no other has, in the order of
+/// the keys: a B+ tree.
+///
+/// Every operation is O(log n), and none allocates unless more nodes are needed
+/// than ever before. What is at the front is at hand: to look at the least key,
+/// to take it, and to put a lesser one before it goes down no tree. So a queue
+/// of a million is as fast as one of a thousand, while a heap of a million
+/// moves something in twenty places for everything that is taken. And what is
+/// in the middle is found by its key, so that nobody keeps track of places.
+#[derive(Clone, Debug)]
+pub(crate) struct Sorted<K> {
+    nodes: Nodes<K>,
+    root: u32,
+    /// How many levels there are above the leaves.
+    height: u32,
+    len: usize,
+}
+
+/// The leaf with the least keys: it is always the same one.
+const FRONT: u32 = 0;
+
+impl<K: Ord + Copy> Sorted<K> {
+    pub(crate) const fn new() -> Self {
+        Self { nodes: Nodes::new(), root: FRONT, height: 0, len: 0 }
+    }
+
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The least key and its handle.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<(K, u32)> {
+        self.nodes.entries(FRONT).last().copied()
+    }
+
+    /// The greatest key and its handle.
+    pub(crate) fn last(&self) -> Option<(K, u32)> {
+        let greatest = |node| self.nodes.entries(node).first().copied();
+        let leaf = (0..self.height).try_fold(self.root, |node, _| Some(greatest(node)?.1))?;
+        greatest(leaf)
+    }
+
+    /// Puts a handle under a key, in place of what was there.
+    #[inline]
+    pub(crate) fn insert(&mut self, key: K, handle: u32) {
+        let leaf = match self.nodes.entries(FRONT) {
+            front @ [.., first] if key < first.0 && front.len() < ROOM => {
+                self.nodes.push(FRONT, (key, handle));
+                self.len += 1;
+                return;
+            }
+            front @ [greatest, ..] if key < greatest.0 && front.len() < ROOM => FRONT,
+            _ => self.leaf_with_room(key, handle),
+        };
+        let at = self.nodes.position(leaf, key);
+        if self.nodes.entries(leaf).get(at).is_some_and(|found| found.0 == key) {
+            self.nodes.remove(leaf, at);
+            self.len -= 1;
+        }
+        self.nodes.insert(leaf, at, (key, handle));
+        self.len += 1;
+    }
+
+    /// Takes out what is under this key.
+    #[inline]
+    pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
+        let front = self.nodes.entries(FRONT);
+        let may_shrink = front.len() > FEW || self.height == 0;
+        match front {
+            [.., first] if may_shrink && first.0 == key => {
+                let handle = first.1;
+                self.nodes.truncate(FRONT);
+                self.len -= 1;
+                Some(handle)
+            }
+            [greatest, ..] if may_shrink && key <= greatest.0 => self.remove_from(FRONT, key),
+            _ => self.remove_below(key),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pop_first(&mut self) -> Option<(K, u32)> {
+        let (key, handle) = self.first()?;
+        self.remove(key).map(|_| (key, handle))
+    }
+
+    /// The first entries, so many at most, in order. O(as many).
+    pub(crate) fn in_order(&self, most: usize) -> Vec<(K, u32)> {
+        let mut first = Vec::with_capacity(self.len.min(most));
+        self.collect(self.root, self.height, most, &mut first);
+        first
+    }
+
+    #[inline(never)]
+    fn remove_below(&mut self, key: K) -> Option<u32> {
+        let leaf = self.leaf_with_more(key);
+        self.remove_from(leaf, key)
+    }
+
+    fn remove_from(&mut self, leaf: u32, key: K) -> Option<u32> {
+        let at = self.nodes.position(leaf, key);
+        let (_, handle) = self.nodes.entries(leaf).get(at).filter(|found| found.0 == key)?;
+        let handle = *handle;
+        self.nodes.remove(leaf, at);
+        self.len -= 1;
+        Some(handle)
+    }
+
+    fn collect(&self, node: u32, level: u32, most: usize, first: &mut Vec<(K, u32)>) {
+        for entry in self.nodes.entries(node).iter().rev() {
+            if first.len() == most {
+                return;
+            }
+            match level {
+                0 => first.push(*entry),
+                _ => self.collect(entry.1, level - 1, most, first),
+            }
+        }
+    }
+
+    /// The leaf where a key belongs, with room for one more. What is full on
+    /// the way to it is split, so that there is always room above.
+    fn leaf_with_room(&mut self, key: K, handle: u32) -> u32 {
+        if self.nodes.is_empty() {
+            return self.nodes.add((key, handle));
+        }
+        if self.nodes.is_full(self.root) {
+            let entry = (key, self.root);
+            self.root = self.nodes.add(entry);
+            self.nodes.insert(self.root, 0, entry);
+            self.height += 1;
+        }
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let mut at = self.nodes.way(node, key);
+            if self.nodes.is_full(self.nodes.entries(node)[at].1) {
+                self.nodes.split(node, at, key);
+                at = self.nodes.way(node, key);
+            }
+            node = self.nodes.entries(node)[at].1;
+        }
+        node
+    }
+
+    /// The leaf where a key belongs, with something left in it when that is
+    /// taken. What has few entries on the way to it shares a neighbour's, or
+    /// becomes one with it, so that nothing is ever left empty above.
+    fn leaf_with_more(&mut self, key: K) -> u32 {
+        let (mut node, mut level) = (self.root, self.height);
+        while level > 0 {
+            let mut at = self.nodes.way(node, key);
+            let child = self.nodes.entries(node)[at].1;
+            if self.nodes.entries(child).len() <= FEW {
+                self.nodes.even_out(node, at, level > 1);
+                if let (&[(_, only)], true) = (self.nodes.entries(node), node == self.root) {
+                    self.nodes.free(node);
+                    (self.root, self.height) = (only, level - 1);
+                    (node, level) = (self.root, self.height);
+                    continue;
+                }
+                at = self.nodes.way(node, key);
+            }
+            (node, level) = (self.nodes.entries(node)[at].1, level - 1);
+        }
+        node
+    }
+}
