@@ -13,8 +13,9 @@ use super::error::SpawnerError;
 /// What a run holds until it is reaped: async-process's pidfd, ours, and the
 /// pipe of its output or its two files.
 pub(super) const PER_RUN: u64 = 4;
-/// What is open for a moment while a process is being started: `/dev/null`
-/// three times or both copies of the pipe's other end, and the list of children.
+/// What a thread that starts processes keeps open (`/dev/null`, the list of its
+/// children), and what is open for a moment while it does: three copies of that or
+/// of the other end of the output, that end, and a pipe of the standard library's.
 const PER_START: u64 = 8;
 /// For everything else that this program may open: sockets, files, pools.
 const MARGIN: u64 = 64;

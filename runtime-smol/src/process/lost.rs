@@ -24,17 +24,22 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Notes the children that this thread has now. `None` where the kernel
-    /// does not tell. An error (no descriptor left, say) means that the next
-    /// start could not be watched, and so must not be tried.
-    pub(super) fn note() -> io::Result<Option<Self>> {
-        let file = match File::open("/proc/thread-self/children") {
-            Ok(file) => file,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(why) => return Err(why),
-        };
-        let before = list(&file)?;
-        Ok(Some(Self { file, before }))
+    /// Those of the thread that calls this, none noted yet. `None` where the
+    /// kernel does not tell. An error (no descriptor left, say) means that the
+    /// next start could not be watched, and so must not be tried.
+    pub(super) fn open() -> io::Result<Option<Self>> {
+        match File::open("/proc/thread-self/children") {
+            Ok(file) => Ok(Some(Self { file, before: Vec::new() })),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Notes the children that the thread has now. To be called before every
+    /// start, on the thread that this was opened on.
+    pub(super) fn note(&mut self) -> io::Result<()> {
+        self.before = list(&self.file)?;
+        Ok(())
     }
 
     /// Kills and reaps what was started since. Returns whether there was
@@ -87,7 +92,8 @@ mod tests {
     #[test]
     fn a_new_child_is_found_and_ended_and_an_old_one_left_alone() {
         let mut old = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
-        let children = Children::note().unwrap().unwrap();
+        let mut children = Children::open().unwrap().unwrap();
+        children.note().unwrap();
         assert!(!children.end_new());
         let mut new = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
         assert!(children.end_new());
@@ -99,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_new_child_that_is_dead_already_is_found() {
-        let children = Children::note().unwrap().unwrap();
+        let mut children = Children::open().unwrap().unwrap();
+        children.note().unwrap();
         let mut new = Command::new("true").process_group(0).spawn().unwrap();
         let pid = Pid::from_child(&new);
         let zombie =

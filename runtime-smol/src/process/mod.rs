@@ -9,9 +9,9 @@
 //! sends signals to the process and alone reaps it, so that a signal can never
 //! reach a stranger that was given the number of a reaped process.
 //!
-//! - *Start.* Two starts at most go on at a time in the whole program, on smol's
-//!   pool for blocking work; starting takes 0.1 to 0.6 ms, and more starting
-//!   threads gain nothing. The process leads a new process group and has
+//! - *Start.* Two starts at most go on at a time in the whole program, on threads
+//!   that do nothing else; starting takes 0.1 to 0.6 ms, and more starting threads
+//!   gain nothing. The process leads a new process group and has
 //!   `/dev/null` for its input.
 //! - *Stop.* TERM to the group, followed by CONT, so that a process that is
 //!   halted can act on it; or KILL. When KILL follows TERM is not decided here
@@ -32,7 +32,8 @@
 //! # Hidden costs
 //!
 //! - smol's own threads: `smol-1` (more with `SMOL_THREADS`), `async-io`, and up
-//!   to two of the pool for blocking work while processes are being started.
+//!   to two threads `starter` that start processes. They end when they have had
+//!   nothing to do for 10 s, and keep two descriptors each until then.
 //! - async-process would start a thread of its own at the first process, and
 //!   panic if it cannot. [`async_process::driver`] runs as a task instead; where
 //!   there are pidfds it has nothing to do.

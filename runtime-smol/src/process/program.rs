@@ -19,23 +19,26 @@ use super::error::{bad_command, failed};
 /// Where a name is looked up when there is no `PATH` at all, as the C library does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// The absolute path of the program of `command`, whose working directory is
-/// there as well.
+/// The absolute path of the program of `command`. Only what is looked up is
+/// known to be there: see [`fault`].
 pub(super) fn resolve(command: &Command) -> Result<PathBuf, SpawnFailure> {
-    if let Some(dir) = command.working_dir() {
-        check_dir(dir)?;
-    }
     let program = Path::new(command.program());
     if program.as_os_str().is_empty() {
         return Err(bad_command("the command names no program".into()));
     }
     if command.program().as_bytes().contains(&b'/') {
-        let path = absolute(program, command)?;
-        check_program(&path)?;
-        Ok(path)
+        absolute(program, command)
     } else {
         look_up(program, command)
     }
+}
+
+/// What is wrong with the directory or the program of a `command` that the
+/// system did not start. Looked at only then: the system does so at every start,
+/// but does not say which of the two it was.
+pub(super) fn fault(command: &Command, program: &Path) -> Option<SpawnFailure> {
+    let dir = command.working_dir().map_or(Ok(()), check_dir);
+    dir.and_then(|()| check_program(program)).err()
 }
 
 fn check_dir(dir: &Path) -> Result<(), SpawnFailure> {
@@ -94,7 +97,8 @@ mod tests {
     use super::*;
 
     fn refused(command: &Command) -> String {
-        let why = resolve(command).unwrap_err();
+        let fault = |path: PathBuf| fault(command, &path).map_or(Ok(()), Err);
+        let why = resolve(command).and_then(fault).unwrap_err();
         assert_eq!(why.kind, SpawnFailureKind::Command);
         why.message
     }

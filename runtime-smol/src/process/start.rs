@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process;
 use std::sync::Once;
 
 use async_process::{Child, Stdio};
 use rustix::process::Pid;
-use sched_core::SpawnFailure;
+use sched_core::{SpawnFailure, SpawnFailureKind};
 use smol::future::{block_on, poll_once};
 
 use super::capture::Capture;
@@ -21,9 +22,10 @@ use super::lost::Children;
 use super::program;
 use super::spool::SpooledOutput;
 
-/// How many descriptors must be free for a process to be started: those it
-/// holds and those of the start, so that none is missing half-way.
-const HEADROOM: usize = 6;
+/// How many descriptors must be free for a process to be started, so that none
+/// is missing half-way: async-process's pidfd and ours, and both ends of the pipe
+/// that the standard library needs where it has to fork.
+const HEADROOM: usize = 4;
 
 /// A process that was started and that its task must end and reap.
 #[derive(Debug)]
@@ -37,11 +39,53 @@ pub(super) struct Started {
 /// Variables for the process, which win over those of its command.
 pub(super) type Variables = Vec<(&'static str, String)>;
 
-/// Starts `command`. Blocks for 0.1 to 0.6 ms.
-pub(super) fn start(command: &Command, vars: &Variables) -> Result<Started, SpawnFailure> {
-    drive_async_process();
-    let path = program::resolve(command)?;
-    let mut std = process::Command::new(path);
+/// A thread that starts processes. It must not go to another thread.
+#[derive(Debug, Default)]
+pub(super) struct Starter {
+    kept: Option<Kept>,
+}
+
+/// What it keeps open from one start to the next.
+#[derive(Debug)]
+struct Kept {
+    null: OwnedFd,
+    /// `None` where the kernel does not tell of them.
+    children: Option<Children>,
+}
+
+impl Starter {
+    /// Starts `command`. Blocks for 0.1 to 0.6 ms.
+    pub(super) fn start(
+        &mut self,
+        command: &Command,
+        vars: &Variables,
+    ) -> Result<Started, SpawnFailure> {
+        drive_async_process();
+        let path = program::resolve(command)?;
+        let what = |why: io::Error| failed(format!("cannot start {command}"), &why);
+        let kept = self.kept().map_err(what)?;
+        let mut command_line = command_line(command, vars, &path);
+        let (capture, spool) =
+            connect(&mut command_line, command.destination(), &kept.null).map_err(what)?;
+        let start = Start { command, program: &path, kept };
+        let (child, group) = start.launch(command_line)?;
+        Ok(Started { child, group, capture, spool })
+    }
+
+    fn kept(&mut self) -> io::Result<&mut Kept> {
+        let kept = match self.kept.take() {
+            Some(kept) => kept,
+            None => Kept {
+                null: File::options().read(true).write(true).open("/dev/null")?.into(),
+                children: Children::open()?,
+            },
+        };
+        Ok(self.kept.insert(kept))
+    }
+}
+
+fn command_line(command: &Command, vars: &Variables, program: &Path) -> async_process::Command {
+    let mut std = process::Command::new(program);
     std.arg0(command.program()).args(command.arguments()).process_group(0);
     std.envs(command.variables().iter().map(|(name, value)| (name, value)));
     std.envs(vars.iter().map(|(name, value)| (name, value)));
@@ -52,22 +96,19 @@ pub(super) fn start(command: &Command, vars: &Variables) -> Result<Started, Spaw
     let mut command_line = async_process::Command::from(std);
     // `status()` is awaited to its end, except where we reap by ourselves.
     command_line.reap_on_drop(false);
-    let what = || format!("cannot start {command}");
-    let connected = connect(&mut command_line, command.destination());
-    let (capture, spool) = connected.map_err(|why| failed(what(), &why))?;
-    let (child, group) = launch(command_line, &what)?;
-    Ok(Started { child, group, capture, spool })
+    command_line
 }
 
 /// Sets the standard descriptors. After the conversion, which forgets them.
 fn connect(
     command: &mut async_process::Command,
     to: Output,
+    null: &OwnedFd,
 ) -> io::Result<(Option<Capture>, Option<SpooledOutput>)> {
-    command.stdin(Stdio::null());
+    command.stdin(null.try_clone()?);
     match to {
         Output::Null => {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command.stdout(null.try_clone()?).stderr(null.try_clone()?);
             Ok((None, None))
         }
         Output::Inherit => {
@@ -87,50 +128,64 @@ fn connect(
     }
 }
 
-/// Starts the process so that, whatever fails, none is left running unknown.
-/// `command` is consumed: it holds the other end of the pipe.
-fn launch(
-    mut command: async_process::Command,
-    what: &dyn Fn() -> String,
-) -> Result<(Child, Group), SpawnFailure> {
-    let children = Children::note().map_err(|why| failed(what(), &why))?;
-    let headroom = headroom().map_err(|why| failed(what(), &why))?;
-    drop(headroom);
-    let child = command.spawn().map_err(|why| not_started(what(), &why, children.as_ref()))?;
-    let pid = pid_of(&child).ok_or_else(|| exhausted(what()))?;
-    limits::restore(pid);
-    match Group::new(pid) {
-        Ok(group) => Ok((child, group)),
-        Err(why) => {
-            kill_and_reap(pid);
-            Err(half_started(what(), &why))
+/// One start.
+struct Start<'a> {
+    command: &'a Command,
+    program: &'a Path,
+    kept: &'a mut Kept,
+}
+
+impl Start<'_> {
+    /// Starts the process so that, whatever fails, none is left running unknown.
+    /// `line` is consumed: it holds the other end of the pipe.
+    fn launch(self, mut line: async_process::Command) -> Result<(Child, Group), SpawnFailure> {
+        let noted = self.kept.children.as_mut().map_or(Ok(()), Children::note);
+        let headroom = noted.and_then(|()| headroom(&self.kept.null));
+        drop(headroom.map_err(|why| failed(self.what(), &why))?);
+        let child = line.spawn().map_err(|why| self.not_started(&why))?;
+        let pid = pid_of(&child).ok_or_else(|| exhausted(self.what()))?;
+        limits::restore(pid);
+        match Group::new(pid) {
+            Ok(group) => Ok((child, group)),
+            Err(why) => {
+                kill_and_reap(pid);
+                Err(self.half_started(&why))
+            }
         }
+    }
+
+    fn what(&self) -> String {
+        format!("cannot start {}", self.command)
+    }
+
+    fn not_started(&self, why: &io::Error) -> SpawnFailure {
+        match &self.kept.children {
+            Some(children) if children.end_new() => return self.half_started(why),
+            Some(_) => {}
+            None => tracing::error!(%why, "no list of children: a process may have been lost"),
+        }
+        let failure = failed(self.what(), why);
+        match failure.kind {
+            SpawnFailureKind::Command => {
+                program::fault(self.command, self.program).unwrap_or(failure)
+            }
+            SpawnFailureKind::Exhausted => failure,
+        }
+    }
+
+    /// It ran for a moment. Whatever the system called the trouble, it was about
+    /// the machine, not the command.
+    fn half_started(&self, why: &io::Error) -> SpawnFailure {
+        let what = self.what();
+        exhausted(format!("{what}: {why}, so that it was killed just after its start"))
     }
 }
 
 /// As many descriptors as a start can need, to see that there are so many.
 /// They are given back just before the start.
-fn headroom() -> io::Result<Vec<OwnedFd>> {
-    let first: OwnedFd = File::open("/dev/null")?.into();
-    let more = (1..HEADROOM).map(|_| first.try_clone()).collect::<io::Result<Vec<_>>>()?;
-    Ok(more.into_iter().chain([first]).collect())
-}
-
-fn not_started(what: String, why: &io::Error, children: Option<&Children>) -> SpawnFailure {
-    match children {
-        Some(children) if children.end_new() => half_started(what, why),
-        Some(_) => failed(what, why),
-        None => {
-            tracing::error!(%why, "no list of children: a process may have been lost");
-            failed(what, why)
-        }
-    }
-}
-
-/// It ran for a moment. Whatever the system called the trouble, it was about
-/// the machine, not the command.
-fn half_started(what: String, why: &io::Error) -> SpawnFailure {
-    exhausted(format!("{what}: {why}, so that it was killed just after its start"))
+fn headroom(any: &OwnedFd) -> io::Result<[OwnedFd; HEADROOM]> {
+    let [one, two, three, four] = [(); HEADROOM].map(|()| any.try_clone());
+    Ok([one?, two?, three?, four?])
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {
