@@ -100,23 +100,26 @@ impl Receiver {
         &self.outbox
     }
 
-    /// From now on [`next_some`](Self::next_some) reads whole text messages of
-    /// up to so many bytes past the WebSocket layer.
+    /// From now on [`poll_incoming`](Self::poll_incoming) reads whole text
+    /// messages of up to so many bytes past the WebSocket layer.
     pub(super) fn take_short_cut(&mut self, max_message: usize) {
         self.web_socket.get_mut().take_short_cut(max_message);
     }
 
-    /// The next messages: as many as came in together.
-    pub(super) async fn next_some(&mut self) -> Result<Incoming, End> {
+    /// What is read from.
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        self.web_socket.get_mut()
+    }
+
+    /// The next messages, as many as came in together; or the end, after which
+    /// this must not be polled again. Pings are answered on the way.
+    pub(super) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, End>> {
         loop {
-            // What came in is passed on first, before this one asks for more:
-            // a socket that always has more would keep the thread for itself.
-            smol::future::yield_now().await;
-            match poll_fn(|cx| self.poll_some(cx)).await? {
-                Read::Texts(texts) => return Ok(Incoming::Texts(texts)),
+            match ready!(self.poll_some(cx))? {
+                Read::Texts(texts) => return Poll::Ready(Ok(Incoming::Texts(texts))),
                 Read::Message(message) => {
-                    if let Some(one) = self.received(message).await? {
-                        return Ok(Incoming::One(one));
+                    if let Some(one) = self.received(cx, message)? {
+                        return Poll::Ready(Ok(Incoming::One(one)));
                     }
                 }
             }
@@ -130,18 +133,29 @@ impl Receiver {
             if self.turn == 0 {
                 smol::future::yield_now().await;
             }
-            let message = poll_fn(|cx| self.poll_message(cx)).await?;
-            if let Some(received) = self.received(message).await? {
+            let received = poll_fn(|cx| {
+                let message = ready!(self.poll_message(cx))?;
+                Poll::Ready(self.received(cx, message))
+            });
+            if let Some(received) = received.await? {
                 return Ok(received);
             }
         }
     }
 
-    async fn received(&mut self, message: Message) -> Result<Option<Received>, End> {
+    fn received(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: Message,
+    ) -> Result<Option<Received>, End> {
         match message {
             Message::Text(text) => Ok(Some(Received::Text(text))),
             Message::Binary(bytes) => Ok(Some(Received::Binary(bytes.len()))),
-            Message::Close(frame) => Err(self.closed_by_peer(frame).await),
+            Message::Close(frame) => {
+                // The WebSocket layer gives its reply out at the next read.
+                let _nothing_more = Pin::new(&mut self.web_socket).poll_next(cx);
+                Err(End::Closed(frame))
+            }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
         }
     }
@@ -226,16 +240,6 @@ impl Receiver {
                 Step::End => return Poll::Ready(End::Silent),
             }
         }
-    }
-
-    /// The WebSocket layer gives its reply out at the next read.
-    async fn closed_by_peer(&mut self, frame: Option<CloseFrame>) -> End {
-        let _reply = poll_fn(|cx| {
-            let _nothing_more = Pin::new(&mut self.web_socket).poll_next(cx);
-            Poll::Ready(())
-        })
-        .await;
-        End::Closed(frame)
     }
 }
 

@@ -68,11 +68,6 @@ impl FanOut {
         wire::append_text(Side::Server, &publication.frame, &mut self.frames);
     }
 
-    /// Whether it is time to [`flush`](Self::flush).
-    pub(super) fn is_full(&self) -> bool {
-        self.frames.len() >= ENOUGH
-    }
-
     /// Sends the messages. Returns those for whom there was no room any more.
     pub(super) fn flush(&mut self) -> Vec<ClientId> {
         if self.frames.is_empty() {
@@ -144,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_some_time_and_then_nothing_goes_with_it() {
+    fn when_there_is_enough_nothing_more_goes_with_it() {
         let mut fan_out = FanOut::default();
         let long = publication(&"x".repeat(ENOUGH), 1, None);
         fan_out.add(&long, || [listener(1, 1000)].into_iter());
-        assert!(fan_out.is_full() && !fan_out.goes_with(&long));
+        assert!(!fan_out.goes_with(&long));
         fan_out.flush();
-        assert!(!fan_out.is_full() && fan_out.goes_with(&long));
+        assert!(fan_out.goes_with(&long));
     }
 
     #[test]
