@@ -259,16 +259,15 @@ impl Hub {
 
     fn handle_text(&mut self, now: Instant, from: ClientId, text: &str) {
         self.broker.handle_message(now, from, text);
+        let mut slow = Vec::new();
         while let Some(publication) = self.broker.poll_publication() {
             if !self.fan_out.goes_with(&publication) {
-                self.fan_out();
+                slow.extend(self.fan_out.flush());
             }
-            let (broker, clients) = (&self.broker, &self.clients);
-            self.fan_out.add(&publication, || {
-                let outbox = |id| Some((id, clients.get(&id)?.outbox().clone()));
-                broker.listeners().filter_map(outbox)
-            });
+            let outbox = |id| self.clients.get(&id).map(|client| client.outbox().clone());
+            self.fan_out.add(&publication, outbox);
         }
+        slow.into_iter().for_each(|client| self.drop_slow(client));
     }
 
     /// Sends what has been collected for the schedulers of version 0.
