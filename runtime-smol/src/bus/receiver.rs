@@ -112,7 +112,8 @@ impl Receiver {
     }
 
     /// The next messages, as many as came in together; or the end, after which
-    /// this must not be polled again. Pings are answered on the way.
+    /// this must not be polled again. Pings are answered on the way. What else
+    /// may end the connection is for [`poll_end`](Self::poll_end) to say.
     pub(super) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, End>> {
         loop {
             match ready!(self.poll_some(cx))? {
@@ -124,6 +125,15 @@ impl Receiver {
                 }
             }
         }
+    }
+
+    /// The end, if it is for another reason than what the other end sends: its
+    /// silence, or that this end is closing.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.closed.as_mut().poll_next(cx).is_ready() {
+            return Poll::Ready(End::Closing);
+        }
+        self.poll_silence(cx)
     }
 
     /// The next message. Pings are answered on the way.
@@ -204,28 +214,28 @@ impl Receiver {
         if self.closed.as_mut().poll_next(cx).is_ready() {
             return Poll::Ready(Err(End::Closing));
         }
-        if let Poll::Ready(message) = Pin::new(&mut self.web_socket).poll_next(cx) {
-            return Poll::Ready(match message {
-                Some(message) => message.map_err(End::from),
-                None => Err(End::Closed(None)),
-            });
+        match self.poll_layer(cx) {
+            Poll::Pending => self.poll_silence(cx).map(Err),
+            message => message,
         }
-        self.poll_silence(cx).map(Err)
+    }
+
+    fn poll_layer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, End>> {
+        Poll::Ready(match ready!(Pin::new(&mut self.web_socket).poll_next(cx)) {
+            Some(message) => message.map_err(End::from),
+            None => Err(End::Closed(None)),
+        })
     }
 
     /// The short cut and the layer read by turns, frame by frame.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Result<Read, End>> {
         loop {
-            if self.closed.as_mut().poll_next(cx).is_ready() {
-                return Poll::Ready(Err(End::Closing));
+            match ready!(self.web_socket.get_mut().poll_texts(cx)) {
+                Ok(Some(texts)) => return Poll::Ready(Ok(Read::Texts(texts))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(WsError::Io(error).into())),
             }
-            match self.web_socket.get_mut().poll_texts(cx) {
-                Poll::Ready(Ok(Some(texts))) => return Poll::Ready(Ok(Read::Texts(texts))),
-                Poll::Ready(Ok(None)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(WsError::Io(error).into())),
-                Poll::Pending => return self.poll_silence(cx).map(Err),
-            }
-            match self.poll_message(cx) {
+            match self.poll_layer(cx) {
                 Poll::Pending if self.web_socket.get_mut().is_frame_over() => {}
                 message => return message.map_ok(Read::Message),
             }

@@ -1,6 +1,8 @@
 //! A client as the hub has it.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +17,32 @@ use super::super::outbox::{Backlog, Outbox};
 use super::super::receiver::{End, Incoming, Receiver};
 use super::super::wire;
 use super::poller::Poller;
+
+/// All clients by their ids. These are counted by the bus: nobody can choose
+/// them, and what protects a map from chosen keys would cost more than a look
+/// into it.
+pub(super) type Clients = HashMap<ClientId, Client, BuildHasherDefault<Counted>>;
+
+/// Hashes one number.
+#[derive(Default)]
+pub(super) struct Counted(u64);
+
+impl Hasher for Counted {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    /// Spreads it over all bits: a map looks at the highest and the lowest.
+    fn write_u64(&mut self, number: u64) {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let spread = (self.0 ^ number).wrapping_mul(GOLDEN);
+        self.0 = spread ^ (spread >> 32);
+    }
+}
 
 /// Whoever has shaken hands.
 #[derive(Debug)]
@@ -66,9 +94,14 @@ impl Client {
         self.receiver.socket().set_readable();
     }
 
-    /// What it has said, or its end.
-    pub(super) fn poll(&mut self) -> Poll<Result<Incoming, End>> {
+    /// What it has said, or that it has ended.
+    pub(super) fn poll_incoming(&mut self) -> Poll<Result<Incoming, End>> {
         self.receiver.poll_incoming(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Its end, for another reason; calls when to poll again.
+    pub(super) fn poll_end(&mut self) -> Poll<End> {
+        self.receiver.poll_end(&mut Context::from_waker(&self.waker))
     }
 
     /// Ends the connection in a task of its own: that may take a while.

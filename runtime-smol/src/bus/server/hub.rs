@@ -1,6 +1,5 @@
 //! The owner of the broker and of all clients.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::iter::from_fn;
@@ -24,7 +23,7 @@ use super::super::receiver::{End, Incoming, Received};
 use super::super::wire;
 use super::INBOX;
 use super::admission::Refusal;
-use super::client::{Client, Newcomer};
+use super::client::{Client, Clients, Newcomer};
 use super::disk::{Disk, Verdict};
 use super::fan_out::FanOut;
 use super::fault_log::FaultLog;
@@ -72,7 +71,7 @@ pub(super) struct Hub {
     poller: Poller,
     input: Pin<Box<Receiver<Input>>>,
     events: Sender<BusEvent>,
-    clients: HashMap<ClientId, Client>,
+    clients: Clients,
     fan_out: FanOut,
     /// Who has frames in their outbox that are to be flushed.
     queued: Vec<ClientId>,
@@ -97,7 +96,7 @@ impl Hub {
             poller,
             input: Box::pin(input),
             events,
-            clients: HashMap::new(),
+            clients: Clients::default(),
             fan_out: FanOut::default(),
             queued: Vec::new(),
             stats: BusStats::default(),
@@ -129,7 +128,7 @@ impl Hub {
             self.read(client);
         }
         for client in self.poller.called() {
-            self.hear(client);
+            self.look_after(client);
         }
         let goes_on = self.take_input(cx);
         self.hear_disk(cx);
@@ -243,7 +242,7 @@ impl Hub {
     /// Takes what a client has said, as far as it has been read.
     fn hear(&mut self, id: ClientId) {
         let now = self.clock.now();
-        while let Some(Poll::Ready(said)) = self.clients.get_mut(&id).map(Client::poll) {
+        while let Some(Poll::Ready(said)) = self.clients.get_mut(&id).map(Client::poll_incoming) {
             match said {
                 Ok(Incoming::Texts(texts)) => {
                     texts.iter().for_each(|text| self.handle_text(now, id, text));
@@ -254,6 +253,13 @@ impl Hub {
                 }
                 Err(end) => self.disconnected(id, end),
             }
+        }
+    }
+
+    /// Ends a client that has been silent for too long, or is closing.
+    fn look_after(&mut self, id: ClientId) {
+        if let Some(Poll::Ready(end)) = self.clients.get_mut(&id).map(Client::poll_end) {
+            self.disconnected(id, end);
         }
     }
 
@@ -295,6 +301,7 @@ impl Hub {
         self.clients.insert(id, client);
         // Something may have been read together with its handshake.
         self.hear(id);
+        self.look_after(id);
     }
 
     fn disconnected(&mut self, id: ClientId, end: End) {
