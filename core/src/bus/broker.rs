@@ -1,10 +1,11 @@
 //! The bus without sockets.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::Bound::{Excluded, Unbounded};
+use core::ops::Range;
 
 use super::exchange::{Exchange, ExchangeConfig, Persist};
 use super::message::{Command, CommandError, Role};
@@ -17,6 +18,10 @@ use crate::time::Instant;
 /// Events that nobody has polled, at most. Beyond it the oldest are given up,
 /// and counted: a driver that does not care for events must not pay in memory.
 const EVENTS_KEPT: usize = 1024;
+
+/// Of the memory for the texts of publications, as much is kept when nothing
+/// waits, in bytes.
+const KEPT_FOR_TEXTS: usize = 64 * 1024;
 
 /// The bus: who is connected, in which roles, and who receives what.
 ///
@@ -66,9 +71,10 @@ pub struct Broker {
     modern_schedulers: usize,
     /// Counts the changes of `schedulers`.
     audience: u64,
-    publications: VecDeque<Publication>,
-    /// The last of `schedulers` that was given the first of `publications`.
-    given: Option<ClientId>,
+    publications: Publications,
+    /// The first publication while it is given out copy by copy, and the last
+    /// of `schedulers` that was given it.
+    given: Option<(Arc<str>, ClientId)>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<BrokerEvent>,
     stats: BrokerStats,
@@ -93,15 +99,57 @@ pub struct Transmit {
 
 /// A text frame that is to be sent to every scheduler of version 0, but to the
 /// client it came from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Publication {
+#[derive(Clone, Debug)]
+pub struct Publication<'a> {
     /// What.
-    pub frame: Arc<str>,
+    pub frame: &'a str,
     /// Who does not receive it, being a scheduler; `None`: all do.
     pub except: Option<ClientId>,
     /// Which schedulers these are: as long as this number is the same, so are
     /// they.
     pub audience: u64,
+    schedulers: &'a BTreeSet<ClientId>,
+}
+
+impl Publication<'_> {
+    /// The schedulers of version 0 now. When it is polled as it should be, at
+    /// once, these are those whom it is for.
+    pub fn listeners(&self) -> impl Iterator<Item = ClientId> + '_ {
+        self.schedulers.iter().copied()
+    }
+}
+
+/// The publications that nobody has polled yet. The memory for their texts is
+/// used again and again: one message after another is passed on without an
+/// allocation.
+#[derive(Debug, Default)]
+struct Publications {
+    texts: String,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Where its text is.
+    frame: Range<usize>,
+    except: Option<ClientId>,
+    audience: u64,
+}
+
+impl Publications {
+    fn push(&mut self, frame: &str, except: Option<ClientId>, audience: u64) {
+        if self.waiting.is_empty() {
+            self.texts.clear();
+            self.texts.shrink_to(KEPT_FOR_TEXTS);
+        }
+        let start = self.texts.len();
+        self.texts.push_str(frame);
+        self.waiting.push_back(Waiting { frame: start..self.texts.len(), except, audience });
+    }
+
+    fn text(&self, of: &Waiting) -> &str {
+        self.texts.get(of.frame.clone()).unwrap_or_default()
+    }
 }
 
 /// Something that the bus learnt or decided.
@@ -223,7 +271,7 @@ impl Broker {
             producers: 0,
             modern_schedulers: 0,
             audience: 0,
-            publications: VecDeque::new(),
+            publications: Publications { texts: String::new(), waiting: VecDeque::new() },
             given: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -391,31 +439,30 @@ impl Broker {
     /// The next frame to send to all schedulers of version 0 at once. What is
     /// polled here is given out as one, and not again copy by copy by
     /// [`poll_transmit`](Self::poll_transmit): for a driver that does once what
-    /// is the same for all. It is for those who are
-    /// [`listeners`](Self::listeners) now.
-    pub fn poll_publication(&mut self) -> Option<Publication> {
-        match self.given {
+    /// is the same for all.
+    pub fn poll_publication(&mut self) -> Option<Publication<'_>> {
+        if self.given.is_some() {
             // Some have it already.
-            Some(_) => None,
-            None => self.publications.pop_front(),
+            return None;
         }
-    }
-
-    /// The schedulers of version 0: those whom a [`Publication`] is for.
-    pub fn listeners(&self) -> impl Iterator<Item = ClientId> + '_ {
-        self.schedulers.iter().copied()
+        let Waiting { frame, except, audience } = self.publications.waiting.pop_front()?;
+        let frame = self.publications.texts.get(frame).unwrap_or_default();
+        Some(Publication { frame, except, audience, schedulers: &self.schedulers })
     }
 
     /// The next copy of a publication.
     fn poll_copy(&mut self) -> Option<Transmit> {
-        while let Some(publication) = self.publications.front() {
-            let rest = (self.given.map_or(Unbounded, Excluded), Unbounded);
-            let mut rest = self.schedulers.range(rest).copied();
-            self.given = rest.find(|to| Some(*to) != publication.except);
-            if let Some(to) = self.given {
-                return Some(Transmit { to, frame: publication.frame.clone() });
+        while let Some(waiting) = self.publications.waiting.front() {
+            let (frame, last) = match self.given.take() {
+                Some((frame, last)) => (frame, Excluded(last)),
+                None => (self.publications.text(waiting).into(), Unbounded),
+            };
+            let mut rest = self.schedulers.range((last, Unbounded)).copied();
+            if let Some(to) = rest.find(|to| Some(*to) != waiting.except) {
+                self.given = Some((Arc::clone(&frame), to));
+                return Some(Transmit { to, frame });
             }
-            self.publications.pop_front();
+            self.publications.waiting.pop_front();
         }
         None
     }
@@ -532,8 +579,7 @@ impl Broker {
         }
         self.stats.transmitted += receivers as u64;
         self.stats.sent_bytes += (receivers * payload.len()) as u64;
-        let (frame, audience) = (payload.into(), self.audience);
-        self.publications.push_back(Publication { frame, except, audience });
+        self.publications.push(payload, except, self.audience);
     }
 
     /// Puts a job of a producer of version 0 into the queue, if that is wanted

@@ -18,16 +18,30 @@ const BEFORE_PAYLOAD: [&str; 2] =
 pub(super) fn job_request(text: &str) -> Option<(&str, Result<TestJob, PayloadError>)> {
     let before = BEFORE_PAYLOAD.into_iter().find(|before| text.starts_with(before))?;
     let start = before.len();
-    let mut skim = Skim { text, at: start };
+    let mut skim = Skim { text, rest: &text.as_bytes()[start..] };
     let fields = skim.object()?;
-    let payload = text.get(start..skim.at)?;
+    let payload = text.get(start..skim.at())?;
     skim.punctuation(b'}')?;
-    (skim.at == text.len()).then(|| (payload, TestJob::from_fields(fields)))
+    skim.rest.is_empty().then(|| (payload, TestJob::from_fields(fields)))
 }
+
+/// Which bytes a string may have that stand for themselves.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut control = 0;
+    while control < b' ' {
+        plain[control as usize] = false;
+        control += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
 
 struct Skim<'a> {
     text: &'a str,
-    at: usize,
+    /// The end of it that is still to be read.
+    rest: &'a [u8],
 }
 
 impl<'a> Skim<'a> {
@@ -40,10 +54,10 @@ impl<'a> Skim<'a> {
             return Some(fields);
         }
         loop {
-            let key = self.string()?;
-            self.punctuation(b':')?;
-            let value = self.value()?;
-            fields.take(key, value);
+            let key = self.key()?;
+            let start = self.at();
+            self.value()?;
+            fields.take(key, self.text.get(start..self.at())?);
             self.white_space();
             if self.byte(b'}').is_some() {
                 return Some(fields);
@@ -52,25 +66,36 @@ impl<'a> Skim<'a> {
         }
     }
 
-    fn value(&mut self) -> Option<&'a str> {
-        let start = self.at;
-        match self.peek()? {
-            b'"' => {
-                self.string()?;
+    /// A key, and what comes between it and its value.
+    fn key(&mut self) -> Option<&'a str> {
+        let known: [(&str, &[u8]); 2] =
+            [("priority", br#""priority":"#), ("runtime", br#""runtime":"#)];
+        for (key, written) in known {
+            if let Some(rest) = self.rest.strip_prefix(written) {
+                self.rest = rest;
+                self.white_space();
+                return Some(key);
             }
-            b'-' | b'0'..=b'9' => self.number()?,
-            _ => self.word()?,
         }
-        self.text.get(start..self.at)
+        let key = self.string()?;
+        self.punctuation(b':')?;
+        Some(key)
+    }
+
+    fn value(&mut self) -> Option<()> {
+        match self.rest.first()? {
+            b'"' => self.string().map(|_| ()),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => self.word(),
+        }
     }
 
     /// A string without escapes; its content.
     fn string(&mut self) -> Option<&'a str> {
         self.byte(b'"')?;
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
-        let content = self.text.get(self.at..self.at + length);
-        self.at += length;
+        let start = self.at();
+        self.skip(|byte| PLAIN[usize::from(byte)]);
+        let content = self.text.get(start..self.at());
         self.byte(b'"')?;
         content
     }
@@ -91,16 +116,20 @@ impl<'a> Skim<'a> {
     }
 
     fn digits(&mut self) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        (count > 0).then_some(())
+        self.rest.first()?.is_ascii_digit().then_some(())?;
+        while let Some((eight, rest)) = self.rest.split_first_chunk() {
+            if !are_digits(u64::from_le_bytes(*eight)) {
+                break;
+            }
+            self.rest = rest;
+        }
+        self.skip(|byte| byte.is_ascii_digit());
+        Some(())
     }
 
     fn word(&mut self) -> Option<()> {
-        let rest = self.text.get(self.at..)?;
-        let word = ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word))?;
-        self.at += word.len();
+        let words: [&[u8]; 3] = [b"true", b"false", b"null"];
+        self.rest = words.into_iter().find_map(|word| self.rest.strip_prefix(word))?;
         Some(())
     }
 
@@ -115,18 +144,36 @@ impl<'a> Skim<'a> {
     }
 
     fn white_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
+        self.skip(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'));
+    }
+
+    fn skip(&mut self, which: impl Fn(u8) -> bool) {
+        while let Some((first, rest)) = self.rest.split_first() {
+            if !which(*first) {
+                return;
+            }
+            self.rest = rest;
         }
     }
 
     fn byte(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
+        let (first, rest) = self.rest.split_first()?;
+        (*first == byte).then(|| self.rest = rest)
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// How much of the text has been read.
+    const fn at(&self) -> usize {
+        self.text.len() - self.rest.len()
     }
+}
+
+/// Whether eight bytes are digits, all of them.
+const fn are_digits(bytes: u64) -> bool {
+    const fn eight(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    let digits = bytes ^ eight(b'0');
+    (digits.wrapping_add(eight(0x7f - 9)) | digits) & eight(0x80) == 0
 }
 
 #[cfg(test)]
@@ -136,7 +183,7 @@ mod tests {
     use alloc::string::String;
     use alloc::{format, vec::Vec};
 
-    const PLAIN: &[&str] = &[
+    const TEXTS: &[&str] = &[
         r#"{"cmd":"job_request","payload":{"priority":3,"runtime":7}}"#,
         r#"{"cmd": "job_request", "payload": {"priority": 3, "runtime": 7.5, "name": "x y"}}"#,
         "{\"cmd\":\"job_request\",\"payload\":{ \"runtime\" :\t1e-3 ,\n\"priority\":\r0 } } ",
@@ -157,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_plain_job_request_is_read_in_one_pass() {
-        for text in PLAIN {
+        for text in TEXTS {
             let escaped = text.contains('\\');
             assert_eq!(job_request(text).is_none(), escaped, "{text}");
         }
@@ -176,7 +223,7 @@ mod tests {
                 taken += 1;
             }
         };
-        for text in PLAIN {
+        for text in TEXTS {
             check(text);
             let chars: Vec<char> = text.chars().collect();
             for at in 0..chars.len() {
@@ -196,5 +243,17 @@ mod tests {
             }
         }
         assert!(taken > 1000, "{taken}");
+    }
+
+    #[test]
+    fn eight_digits_are_told_from_what_has_another_byte_among_them() {
+        for (byte, at) in (0..=u8::MAX).flat_map(|byte| (0..8).map(move |at| (byte, at))) {
+            for around in *b"059" {
+                let mut bytes = [around; 8];
+                bytes[at] = byte;
+                let digits = are_digits(u64::from_le_bytes(bytes));
+                assert_eq!(digits, byte.is_ascii_digit(), "{bytes:?}");
+            }
+        }
     }
 }

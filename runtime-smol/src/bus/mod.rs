@@ -3,7 +3,8 @@
 //!
 //! # How a connection is built, and why
 //!
-//! Both ends use the same pieces. A connection is two tasks and a mailbox:
+//! Both ends use the same pieces. A connection is a receiver, a writer and a
+//! mailbox:
 //!
 //! ```text
 //!              ┌─ receiver: WebSocket ─ reads ── TCP
@@ -17,17 +18,21 @@
 //!   the receiver never waits for a write. What the WebSocket layer wants to
 //!   answer while it reads goes to the outbox, which always takes it.
 //! - *`WebSocketStream::split` shares one lock*, and every wake-up of the
-//!   socket fires both halves. Here each task has its own handle of the
+//!   socket fires both halves. Here each side has its own handle of the
 //!   socket, with its own wake-up: readable wakes the receiver, writable the
 //!   writer.
+//! - The writer is a task. So is a client's receiver; those of the bus are all
+//!   polled by the one thread that owns its state, which waits for their
+//!   sockets itself. That is most of what makes the bus quick: nothing that
+//!   comes in is handed from one task to another.
 //! - *Nobody waits for a subscriber.* To publish is to push shared bytes into
 //!   outboxes. An outbox is bounded in bytes; a push that finds it full fails,
 //!   and that one subscriber is closed.
 //! - *A flood of pings costs nothing.* The outbox keeps one pong, the newest;
 //!   the protocol asks for no more.
 //! - A frame is encoded once, whoever receives it, and written from where it
-//!   lies. On the bus whoever publishes writes to the socket too, as long as
-//!   nothing waits there; the writer is for what is left over.
+//!   lies. The bus writes to the socket at once, as long as nothing waits there;
+//!   the writer is for what is left over.
 //! - What a bus hears mostly, whole text frames, goes past the WebSocket layer,
 //!   many at a time; the layer has everything else, and the last word.
 //!
@@ -40,8 +45,8 @@
 //! # Costs that are easy to miss
 //!
 //! Tasks are spawned on smol's global executor, which has one thread of its
-//! own by default (`SMOL_THREADS`). Host names are resolved on the thread pool
-//! of the `blocking` crate.
+//! own by default (`SMOL_THREADS`). A bus has another thread for as long as it
+//! lives. Host names are resolved on the thread pool of the `blocking` crate.
 
 mod agent;
 mod backoff;

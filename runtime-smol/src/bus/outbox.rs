@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -34,7 +34,7 @@ pub(super) const BATCH_FRAMES: usize = 64;
 pub(super) struct Outbox {
     state: Mutex<State>,
     limit: usize,
-    /// Where [`send`](Self::send) may write to itself.
+    /// Where whoever has something to send may write to itself.
     tcp: Option<SharedTcp>,
     /// Closed, like the outbox: nothing is ever sent through it.
     open: (Sender<Infallible>, Receiver<Infallible>),
@@ -43,6 +43,8 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 struct State {
     frames: VecDeque<Bytes>,
+    /// The first of them has been written in part: nothing else may come next.
+    begun: bool,
     bytes: usize,
     /// The writer has taken something, and not yet come back for more.
     writing: bool,
@@ -89,31 +91,57 @@ impl Outbox {
         Self { state: Mutex::default(), limit, tcp: None, open: async_channel::bounded(1) }
     }
 
-    /// The same for a connection to which [`send`](Self::send) may write.
+    /// The same for a connection to which [`send`](Self::send) and
+    /// [`flush`](Self::flush) may write.
     pub(super) fn onto(tcp: SharedTcp, limit: usize) -> Self {
         Self { tcp: Some(tcp), ..Self::new(limit) }
     }
 
     /// Adds a frame. An empty outbox takes any frame.
     pub(super) fn push(&self, frame: Bytes) -> Result<(), NotTaken> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.may_take(&frame, self.limit)?;
-        add(state, frame);
+        state.add(frame);
+        wake(state, |state| &mut state.writer);
         Ok(())
+    }
+
+    /// Adds a frame that is to be written with the next [`flush`](Self::flush),
+    /// which must follow. Before it is full, it is flushed.
+    pub(super) fn queue(&self, frame: Bytes) -> Result<(), NotTaken> {
+        let mut state = self.lock();
+        if state.may_take(&frame, self.limit) == Err(NotTaken::Full) {
+            self.write_queued(&mut state);
+        }
+        state.may_take(&frame, self.limit)?;
+        state.add(frame);
+        Ok(())
+    }
+
+    /// Writes what is queued straight to the connection, all of it at once if
+    /// the socket takes it. Only for what is left over the writer is woken.
+    pub(super) fn flush(&self) {
+        let mut state = self.lock();
+        self.write_queued(&mut state);
+        if !state.frames.is_empty() {
+            wake(state, |state| &mut state.writer);
+        }
     }
 
     /// Writes frames straight to the connection if nothing waits to be written
     /// before them. What is left over then waits like any other, and for that
     /// only the writer is woken.
     pub(super) fn send(&self, frames: &Bytes) -> Result<(), NotTaken> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.may_take(frames, self.limit)?;
         let written = match &self.tcp {
-            Some(tcp) if state.is_idle() => write_now(tcp, frames),
+            Some(tcp) if state.is_idle() => write_now(|| tcp.get_ref().write(frames)),
             _ => 0,
         };
         if written < frames.len() {
-            add(state, frames.slice(written..));
+            state.begun |= written > 0;
+            state.add(frames.slice(written..));
+            wake(state, |state| &mut state.writer);
         }
         Ok(())
     }
@@ -204,6 +232,7 @@ impl Outbox {
         let mut state = self.lock();
         state.in_flight = 0;
         state.writing = false;
+        batch.extend(state.take_begun());
         batch.extend(state.pong.take());
         state.move_frames(batch);
         if batch.is_empty() {
@@ -220,6 +249,23 @@ impl Outbox {
         state.writing = !batch.is_empty();
         wake(state, |state| &mut state.pusher);
         Poll::Ready(!batch.is_empty())
+    }
+
+    fn write_queued(&self, state: &mut State) {
+        let Some(tcp) = self.tcp.as_ref().filter(|_| state.may_write()) else { return };
+        while !state.frames.is_empty() {
+            let mut slices = [IoSlice::new(&[]); BATCH_FRAMES];
+            slices.iter_mut().zip(&state.frames).for_each(|(slice, frame)| {
+                *slice = IoSlice::new(frame);
+            });
+            let count = state.frames.len().min(BATCH_FRAMES);
+            let bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            let written = write_now(|| tcp.get_ref().write_vectored(&slices[..count]));
+            state.remove(written);
+            if written < bytes {
+                return;
+            }
+        }
     }
 
     fn ended(&self, state: MutexGuard<'_, State>) {
@@ -247,7 +293,33 @@ impl State {
 
     /// Whether whatever was to be written has been.
     fn is_idle(&self) -> bool {
-        self.frames.is_empty() && self.pong.is_none() && !self.writing
+        self.frames.is_empty() && self.may_write()
+    }
+
+    /// Whether what comes next is the first of the frames.
+    const fn may_write(&self) -> bool {
+        self.pong.is_none() && !self.writing && !matches!(self.end, End::Closed)
+    }
+
+    fn add(&mut self, frame: Bytes) {
+        self.bytes += frame.len() + FRAME_COST;
+        self.frames.push_back(frame);
+    }
+
+    /// Removes what has been written.
+    fn remove(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(frame) = self.frames.front_mut() {
+            if written < frame.len() {
+                let _sent = frame.split_to(written);
+                self.begun |= written > 0;
+                return;
+            }
+            written -= frame.len();
+            self.bytes -= FRAME_COST;
+            self.begun = false;
+            self.frames.pop_front();
+        }
     }
 
     fn move_frames(&mut self, batch: &mut VecDeque<Bytes>) {
@@ -256,32 +328,43 @@ impl State {
         }
         let mut taken = 0;
         while taken < BATCH_BYTES && batch.len() < BATCH_FRAMES {
-            let Some(frame) = self.frames.pop_front() else { break };
+            let Some(frame) = self.take() else { break };
             taken += frame.len();
-            self.bytes -= frame.len() + FRAME_COST;
-            self.in_flight += 1;
             batch.push_back(frame);
         }
     }
 
+    /// The rest of what has been written in part, for the writer.
+    fn take_begun(&mut self) -> Option<Bytes> {
+        if self.begun && !matches!(self.end, End::Closed) { self.take() } else { None }
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.len() + FRAME_COST;
+        self.in_flight += 1;
+        self.begun = false;
+        Some(frame)
+    }
+
+    /// Gives up what waits, but not the rest of what has been begun: what is
+    /// written last must not come in the middle of it.
     fn give_up(&mut self) {
+        let begun = if self.begun { self.frames.pop_front() } else { None };
         self.given_up += self.frames.len();
         self.frames = VecDeque::new();
         self.bytes = 0;
+        if let Some(rest) = begun {
+            self.add(rest);
+        }
     }
-}
-
-fn add(mut state: MutexGuard<'_, State>, frame: Bytes) {
-    state.bytes += frame.len() + FRAME_COST;
-    state.frames.push_back(frame);
-    wake(state, |state| &mut state.writer);
 }
 
 /// How much could be written without waiting. An error is left to the writer,
 /// who will meet it too.
-fn write_now(tcp: &SharedTcp, bytes: &[u8]) -> usize {
+fn write_now(mut write: impl FnMut() -> io::Result<usize>) -> usize {
     loop {
-        match tcp.get_ref().write(bytes) {
+        match write() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result.unwrap_or(0),
         }

@@ -100,27 +100,40 @@ impl Receiver {
         &self.outbox
     }
 
-    /// From now on [`next_some`](Self::next_some) reads whole text messages of
-    /// up to so many bytes past the WebSocket layer.
+    /// From now on [`poll_incoming`](Self::poll_incoming) reads whole text
+    /// messages of up to so many bytes past the WebSocket layer.
     pub(super) fn take_short_cut(&mut self, max_message: usize) {
         self.web_socket.get_mut().take_short_cut(max_message);
     }
 
-    /// The next messages: as many as came in together.
-    pub(super) async fn next_some(&mut self) -> Result<Incoming, End> {
+    /// What is read from.
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        self.web_socket.get_mut()
+    }
+
+    /// The next messages, as many as came in together; or the end, after which
+    /// this must not be polled again. Pings are answered on the way. What else
+    /// may end the connection is for [`poll_end`](Self::poll_end) to say.
+    pub(super) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, End>> {
         loop {
-            // What came in is passed on first, before this one asks for more:
-            // a socket that always has more would keep the thread for itself.
-            smol::future::yield_now().await;
-            match poll_fn(|cx| self.poll_some(cx)).await? {
-                Read::Texts(texts) => return Ok(Incoming::Texts(texts)),
+            match ready!(self.poll_some(cx))? {
+                Read::Texts(texts) => return Poll::Ready(Ok(Incoming::Texts(texts))),
                 Read::Message(message) => {
-                    if let Some(one) = self.received(message).await? {
-                        return Ok(Incoming::One(one));
+                    if let Some(one) = self.received(cx, message)? {
+                        return Poll::Ready(Ok(Incoming::One(one)));
                     }
                 }
             }
         }
+    }
+
+    /// The end, if it is for another reason than what the other end sends: its
+    /// silence, or that this end is closing.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.closed.as_mut().poll_next(cx).is_ready() {
+            return Poll::Ready(End::Closing);
+        }
+        self.poll_silence(cx)
     }
 
     /// The next message. Pings are answered on the way.
@@ -130,18 +143,29 @@ impl Receiver {
             if self.turn == 0 {
                 smol::future::yield_now().await;
             }
-            let message = poll_fn(|cx| self.poll_message(cx)).await?;
-            if let Some(received) = self.received(message).await? {
+            let received = poll_fn(|cx| {
+                let message = ready!(self.poll_message(cx))?;
+                Poll::Ready(self.received(cx, message))
+            });
+            if let Some(received) = received.await? {
                 return Ok(received);
             }
         }
     }
 
-    async fn received(&mut self, message: Message) -> Result<Option<Received>, End> {
+    fn received(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: Message,
+    ) -> Result<Option<Received>, End> {
         match message {
             Message::Text(text) => Ok(Some(Received::Text(text))),
             Message::Binary(bytes) => Ok(Some(Received::Binary(bytes.len()))),
-            Message::Close(frame) => Err(self.closed_by_peer(frame).await),
+            Message::Close(frame) => {
+                // The WebSocket layer gives its reply out at the next read.
+                let _nothing_more = Pin::new(&mut self.web_socket).poll_next(cx);
+                Err(End::Closed(frame))
+            }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
         }
     }
@@ -190,28 +214,28 @@ impl Receiver {
         if self.closed.as_mut().poll_next(cx).is_ready() {
             return Poll::Ready(Err(End::Closing));
         }
-        if let Poll::Ready(message) = Pin::new(&mut self.web_socket).poll_next(cx) {
-            return Poll::Ready(match message {
-                Some(message) => message.map_err(End::from),
-                None => Err(End::Closed(None)),
-            });
+        match self.poll_layer(cx) {
+            Poll::Pending => self.poll_silence(cx).map(Err),
+            message => message,
         }
-        self.poll_silence(cx).map(Err)
+    }
+
+    fn poll_layer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, End>> {
+        Poll::Ready(match ready!(Pin::new(&mut self.web_socket).poll_next(cx)) {
+            Some(message) => message.map_err(End::from),
+            None => Err(End::Closed(None)),
+        })
     }
 
     /// The short cut and the layer read by turns, frame by frame.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Result<Read, End>> {
         loop {
-            if self.closed.as_mut().poll_next(cx).is_ready() {
-                return Poll::Ready(Err(End::Closing));
+            match ready!(self.web_socket.get_mut().poll_texts(cx)) {
+                Ok(Some(texts)) => return Poll::Ready(Ok(Read::Texts(texts))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(WsError::Io(error).into())),
             }
-            match self.web_socket.get_mut().poll_texts(cx) {
-                Poll::Ready(Ok(Some(texts))) => return Poll::Ready(Ok(Read::Texts(texts))),
-                Poll::Ready(Ok(None)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(WsError::Io(error).into())),
-                Poll::Pending => return self.poll_silence(cx).map(Err),
-            }
-            match self.poll_message(cx) {
+            match self.poll_layer(cx) {
                 Poll::Pending if self.web_socket.get_mut().is_frame_over() => {}
                 message => return message.map_ok(Read::Message),
             }
@@ -226,16 +250,6 @@ impl Receiver {
                 Step::End => return Poll::Ready(End::Silent),
             }
         }
-    }
-
-    /// The WebSocket layer gives its reply out at the next read.
-    async fn closed_by_peer(&mut self, frame: Option<CloseFrame>) -> End {
-        let _reply = poll_fn(|cx| {
-            let _nothing_more = Pin::new(&mut self.web_socket).poll_next(cx);
-            Poll::Ready(())
-        })
-        .await;
-        End::Closed(frame)
     }
 }
 

@@ -47,8 +47,17 @@ pub(super) struct Socket {
     layer: Option<u64>,
     /// Read, and used by nobody yet.
     unread: Bytes,
-    /// The last read took all there was; another would only say so.
-    drained: bool,
+    waiting: Waiting,
+}
+
+/// How it is waited for something to read.
+#[derive(Debug)]
+enum Waiting {
+    /// Here, on the runtime's reactor. `drained`: the last read took all there
+    /// was; another would only say so.
+    Here { drained: bool },
+    /// By whoever polls, who says when there is something.
+    Elsewhere { readable: bool },
 }
 
 impl Socket {
@@ -60,7 +69,7 @@ impl Socket {
             short_cut: None,
             layer: Some(u64::MAX),
             unread: Bytes::new(),
-            drained: false,
+            waiting: Waiting::Here { drained: false },
         }
     }
 
@@ -77,6 +86,24 @@ impl Socket {
     /// From now on, what the layer writes goes there.
     pub(super) fn write_through(&mut self, outbox: Arc<Outbox>) {
         self.outbox = Some(outbox);
+    }
+
+    /// From now on whoever polls waits for the socket, and says when it can be
+    /// read: see [`set_readable`](Self::set_readable). No waker is kept for it.
+    pub(super) const fn wait_elsewhere(&mut self) {
+        self.waiting = Waiting::Elsewhere { readable: false };
+    }
+
+    /// From now on the socket waits for itself, as it did first.
+    pub(super) const fn wait_here(&mut self) {
+        self.waiting = Waiting::Here { drained: false };
+    }
+
+    /// There is something to read. It is read from once.
+    pub(super) const fn set_readable(&mut self) {
+        if let Waiting::Elsewhere { readable } = &mut self.waiting {
+            *readable = true;
+        }
     }
 
     /// From now on the layer is passed by where that is possible. The layer
@@ -167,20 +194,41 @@ impl Socket {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
-            if self.drained {
-                ready!(self.tcp.poll_readable(cx))?;
-                self.drained = false;
-            }
+            ready!(self.poll_readable(cx))?;
             match self.tcp.get_ref().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.set_drained(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(count @ 1..) => {
                     self.heard = Instant::now();
-                    self.drained = count < buffer.len();
+                    if count < buffer.len() {
+                        self.set_drained();
+                    }
                     return Poll::Ready(Ok(count));
                 }
                 result => return Poll::Ready(result),
             }
+        }
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.waiting {
+            Waiting::Here { drained: true } => {
+                ready!(self.tcp.poll_readable(cx))?;
+                self.waiting = Waiting::Here { drained: false };
+            }
+            Waiting::Here { drained: false } => {}
+            Waiting::Elsewhere { readable } => {
+                if !std::mem::take(readable) {
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    const fn set_drained(&mut self) {
+        if let Waiting::Here { drained } = &mut self.waiting {
+            *drained = true;
         }
     }
 

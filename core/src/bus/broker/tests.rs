@@ -81,9 +81,11 @@ fn a_driver_may_take_a_job_once_instead_of_copy_by_copy() {
     let mut once = |from: u64| {
         bus.request(from, JOB);
         let publication = bus.0.poll_publication().unwrap();
-        assert_eq!((&*publication.frame, bus.sent()), (JOB, vec![]));
-        let listeners: Vec<_> = bus.0.listeners().map(ClientId::number).collect();
-        (publication.audience, publication.except.map(ClientId::number), listeners)
+        assert_eq!(publication.frame, JOB);
+        let listeners: Vec<_> = publication.listeners().map(ClientId::number).collect();
+        let once = (publication.audience, publication.except.map(ClientId::number), listeners);
+        assert_eq!(bus.sent(), []);
+        once
     };
     let (audience, nobody, listeners) = once(1);
     assert_eq!((nobody, listeners), (None, vec![2, 3]));
@@ -107,9 +109,24 @@ fn a_job_of_which_a_copy_was_given_out_is_not_given_out_once_more() {
     [2, 3].into_iter().for_each(|n| bus.say(n, REGISTER_SCHEDULER));
     bus.request(1, JOB);
     assert_eq!(bus.0.poll_transmit().map(|it| it.to), Some(client(2)));
-    assert_eq!(bus.0.poll_publication(), None);
+    assert!(bus.0.poll_publication().is_none());
     assert_eq!(bus.sent(), [(3, JOB.into())]);
-    assert_eq!(bus.0.poll_publication(), None);
+    assert!(bus.0.poll_publication().is_none());
+}
+
+#[test]
+fn jobs_that_nobody_has_polled_yet_wait_in_order() {
+    let mut bus = Bus::with_clients(3);
+    [2, 3].into_iter().for_each(|n| bus.say(n, REGISTER_SCHEDULER));
+    let jobs = [1, 2, 3].map(|n| format!(r#"{{"priority":{n},"runtime":1}}"#));
+    jobs.iter().for_each(|job| bus.request(1, job));
+    assert_eq!(bus.0.poll_publication().unwrap().frame, jobs[0]);
+    assert_eq!(bus.0.poll_transmit().map(|it| (it.to, it.frame)), {
+        Some((client(2), jobs[1].as_str().into()))
+    });
+    bus.request(2, JOB);
+    let sent: [(u64, &str); 4] = [(3, &jobs[1]), (2, &jobs[2]), (3, &jobs[2]), (3, JOB)];
+    assert_eq!(bus.sent(), sent.map(|(to, job)| (to, job.into())));
 }
 
 #[test]
@@ -273,7 +290,7 @@ const REGISTER_MODERN: &str =
     r#"{"cmd":"register","type":"scheduler","v":1,"name":"g1","slots":1}"#;
 
 /// What was sent, each cut down to its first field: `(2, {"ev":"assign")`.
-fn kinds(bus: &mut Bus) -> Vec<(u64, alloc::string::String)> {
+fn kinds(bus: &mut Bus) -> Vec<(u64, String)> {
     let kind = |frame: &str| frame.split(',').next().unwrap_or_default().into();
     bus.sent().into_iter().map(|(to, frame)| (to, kind(&frame))).collect()
 }

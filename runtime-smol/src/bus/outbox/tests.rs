@@ -141,3 +141,84 @@ fn what_a_socket_does_not_take_waits_for_the_writer_and_stays_in_order() {
         assert!(received == all, "{} bytes of {}", received.len(), all.len());
     });
 }
+
+/// A connection whose socket takes no more, the rest of a frame waiting; and
+/// the other end, with all bytes that are or will be on their way.
+async fn stuck() -> (SharedTcp, Outbox, TcpStream, Vec<u8>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let tcp = SharedTcp::from(listener.accept().await.unwrap().0);
+    let outbox = Outbox::onto(tcp.clone(), 1 << 30);
+    let (frame, mut sent) = (Bytes::from(vec![7; 100_000]), Vec::new());
+    while outbox.backlog() == 0 {
+        outbox.queue(frame.clone()).unwrap();
+        outbox.flush();
+        sent.extend_from_slice(&frame);
+    }
+    (tcp, outbox, reader, sent)
+}
+
+async fn written(tcp: SharedTcp, outbox: Outbox, reader: &mut TcpStream) -> Vec<u8> {
+    let writing = smol::spawn(writer::write(tcp, Arc::new(outbox)));
+    let mut received = Vec::new();
+    reader.read_to_end(&mut received).await.unwrap();
+    writing.await;
+    received
+}
+
+#[test]
+fn what_is_queued_goes_out_with_the_flush_and_in_order() {
+    block_on(async {
+        let (tcp, outbox, mut reader, mut sent) = stuck().await;
+        for byte in 0..200 {
+            outbox.queue(Bytes::from(vec![byte; 3])).unwrap();
+            sent.extend([byte; 3]);
+        }
+        outbox.flush();
+        outbox.close(last(), Backlog::Write);
+        sent.extend(last());
+        assert!(written(tcp, outbox, &mut reader).await == sent);
+    });
+}
+
+#[test]
+fn no_answer_comes_in_the_middle_of_a_frame() {
+    block_on(async {
+        let (tcp, outbox, mut reader, mut sent) = stuck().await;
+        outbox.answer(Bytes::from_static(PONG));
+        outbox.queue(Bytes::from_static(b"\x81")).unwrap();
+        outbox.flush();
+        outbox.close(last(), Backlog::Write);
+        sent.extend([PONG, b"\x81", &last()].concat());
+        assert!(written(tcp, outbox, &mut reader).await == sent);
+    });
+}
+
+#[test]
+fn a_close_that_drops_the_backlog_ends_the_frame_that_was_begun() {
+    block_on(async {
+        let (tcp, outbox, mut reader, mut sent) = stuck().await;
+        if !outbox.lock().begun {
+            // The socket is full to a frame's end: there is nothing to be ended.
+            sent.truncate(sent.len() - 100_000);
+        }
+        outbox.queue(Bytes::from_static(b"\x81")).unwrap();
+        outbox.close(last(), Backlog::Drop);
+        sent.extend(last());
+        assert!(written(tcp, outbox, &mut reader).await == sent);
+    });
+}
+
+#[test]
+fn it_is_flushed_before_it_is_full() {
+    block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let tcp = SharedTcp::from(listener.accept().await.unwrap().0);
+        let outbox = Outbox::onto(tcp, 1000);
+        (0..10).for_each(|_| outbox.queue(Bytes::from(vec![7; 400])).unwrap());
+        outbox.flush();
+        assert_eq!((outbox.backlog(), outbox.unsent()), (0, 0));
+        reader.read_exact(&mut [0; 4000]).await.unwrap();
+    });
+}

@@ -97,7 +97,7 @@ async fn heard(bytes: &[u8], pieces: &[usize], short_cut: bool) -> Vec<Heard> {
         let mut heard = Vec::new();
         loop {
             let some = match short_cut {
-                true => receiver.next_some().await,
+                true => poll_fn(|cx| receiver.poll_incoming(cx)).await,
                 false => receiver.next().await.map(Incoming::One),
             };
             match some {

@@ -1,4 +1,4 @@
-//! One client of the bus, from its handshake to its end.
+//! One connection to the bus, until it is a client or has been answered.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -18,11 +18,12 @@ use smol::net::TcpStream;
 
 use super::super::http::{self, Asked, Http, NotServed};
 use super::super::outbox::Outbox;
-use super::super::receiver::{End, Incoming, Received, Receiver};
+use super::super::receiver::Receiver;
 use super::super::socket::Socket;
 use super::super::wire;
 use super::BusConfig;
 use super::admission::{self, Refusal};
+use super::client::Newcomer;
 use super::hub::{Input, NotAdmitted};
 
 /// How much of a client's backlog may hide in the kernel.
@@ -37,30 +38,26 @@ pub(super) struct Connection {
     pub(super) config: Arc<BusConfig>,
     pub(super) inbox: Sender<Input>,
     pub(super) stop: Channel<Infallible>,
+    /// Held for as long as there is a connection.
+    pub(super) alive: Sender<Infallible>,
 }
 
 impl Connection {
-    /// Serves the client until its connection has ended.
+    /// Shakes hands, and gives the client to the hub; or answers a plain
+    /// request.
     ///
-    /// The broker's inbox closes only when the bus has ended; whatever cannot
-    /// be sent then has nobody left to care for it.
-    ///
-    /// The handshake and the end have memory of their own, so that it is not
-    /// there for all the time in between.
+    /// The hub's inbox closes only when the bus has ended; whatever cannot be
+    /// sent then has nobody left to care for it.
     pub(super) async fn run(self, tcp: TcpStream) {
         // A socket for which these fail is broken, which shows soon enough.
         let _nodelay = tcp.set_nodelay(true);
         let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
-        let shaken = Box::pin(self.handshake(tcp)).await;
-        match shaken.map(|shaken| shaken.map(|web_socket| self.receiver(web_socket))) {
-            Ok(Some(receiver)) => self.serve(receiver).await,
-            Ok(None) => {
-                let _bus_ended = self.inbox.send(Input::HttpAnswered).await;
-            }
-            Err(why) => {
-                let _bus_ended = self.inbox.send(Input::NotAdmitted(self.peer, why)).await;
-            }
-        }
+        let input = match self.handshake(tcp).await {
+            Ok(Some(web_socket)) => Input::Connected(self.newcomer(web_socket)),
+            Ok(None) => Input::HttpAnswered,
+            Err(why) => Input::NotAdmitted(self.peer, why),
+        };
+        let _bus_ended = self.inbox.send(input).await;
     }
 
     /// `None`: it was no handshake but a plain request, and was answered.
@@ -113,44 +110,14 @@ impl Connection {
         })
     }
 
-    fn receiver(&self, web_socket: WebSocketStream<Socket>) -> Box<Receiver> {
+    fn newcomer(&self, web_socket: WebSocketStream<Socket>) -> Newcomer {
         let tcp = web_socket.get_ref().tcp().clone();
         let outbox = Arc::new(Outbox::onto(tcp, self.config.outbox_bytes));
         let mut receiver = Receiver::new(Side::Server, web_socket, outbox, self.config.ping_after);
         receiver.take_short_cut(self.config.max_frame);
-        Box::new(receiver)
+        let alive = self.alive.clone();
+        Newcomer { id: self.id, peer: self.peer, receiver: Box::new(receiver), alive }
     }
-
-    async fn serve(self, mut receiver: Box<Receiver>) {
-        let (id, peer, outbox) = (self.id, self.peer, receiver.outbox().clone());
-        if self.inbox.send(Input::Connected { id, peer, outbox }).await.is_err() {
-            return;
-        }
-        let end = self.pass_on(&mut receiver).await;
-        Box::pin(receiver_finished(&self, receiver, end)).await;
-    }
-
-    async fn pass_on(&self, receiver: &mut Receiver) -> End {
-        loop {
-            let input = match receiver.next_some().await {
-                Ok(Incoming::Texts(texts)) => Input::Texts(self.id, texts),
-                Ok(Incoming::One(Received::Text(text))) => Input::Text(self.id, text),
-                Ok(Incoming::One(Received::Binary(bytes))) => Input::Binary(self.id, bytes),
-                Err(end) => return end,
-            };
-            if self.inbox.send(input).await.is_err() {
-                return End::Closing;
-            }
-        }
-    }
-}
-
-/// The roles end first: nothing is sent to a client that is going.
-async fn receiver_finished(connection: &Connection, receiver: Box<Receiver>, end: End) {
-    let end = Arc::new(end);
-    let disconnected = Input::Disconnected(connection.id, end.clone());
-    let _bus_ended = connection.inbox.send(disconnected).await;
-    receiver.finish(&end).await;
 }
 
 fn not_read(error: io::Error) -> NotAdmitted {

@@ -1,8 +1,11 @@
 //! What the hub hands to the disk, and hears of it.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
+use futures_lite::Stream;
 use sched_core::bus::Persist;
 use smol::Task;
 use tracing::{error, info};
@@ -29,7 +32,7 @@ pub(super) struct Disk {
     overdue: bool,
     stats: DiskStats,
     groups: Sender<Group>,
-    reports: Receiver<Report>,
+    reports: Pin<Box<Receiver<Report>>>,
     writer: Task<()>,
 }
 
@@ -42,7 +45,7 @@ enum State {
 
 /// What the writer says of a group.
 #[derive(Debug)]
-pub(super) enum Report {
+enum Report {
     /// It is on disk, up to this number; that took so long.
     Committed(u64, Duration),
     /// It is not.
@@ -68,7 +71,7 @@ impl Disk {
             overdue: false,
             stats: DiskStats::default(),
             groups,
-            reports,
+            reports: Box::pin(reports),
             writer: smol::spawn(write(store, group, report)),
         }
     }
@@ -106,13 +109,16 @@ impl Disk {
         }
     }
 
-    /// What the writer says; to be given to [`heard`](Self::heard).
-    pub(super) const fn reports(&self) -> &Receiver<Report> {
-        &self.reports
+    /// What the broker must hear of the writer's next report.
+    pub(super) fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match ready!(self.reports.as_mut().poll_next(cx)) {
+            Some(report) => Poll::Ready(self.heard(report)),
+            None => Poll::Pending,
+        }
     }
 
     /// Takes what the writer says.
-    pub(super) fn heard(&mut self, report: Report) -> Verdict {
+    fn heard(&mut self, report: Report) -> Verdict {
         match report {
             Report::Committed(last, took) => {
                 self.stats.commits.add(took);
@@ -194,6 +200,7 @@ mod tests {
 
     use sched_core::bus::PersistOp;
     use sched_core::{BinIndex, JobId};
+    use smol::future::poll_fn;
     use smol::{Timer, block_on};
 
     use super::*;
@@ -237,8 +244,7 @@ mod tests {
     }
 
     fn heard(disk: &mut Disk) -> Verdict {
-        let report = block_on(disk.reports().recv()).unwrap();
-        disk.heard(report)
+        block_on(poll_fn(|cx| disk.poll_verdict(cx)))
     }
 
     #[test]

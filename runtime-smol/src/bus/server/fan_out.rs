@@ -43,70 +43,110 @@ pub(super) struct FanOut {
 }
 
 /// Who is sent everything, and how.
-pub(super) type Listener = (ClientId, Arc<Outbox>);
+type Listener = (ClientId, Arc<Outbox>);
 
 impl FanOut {
     /// Whether this message can be sent along with those that wait. If not,
     /// they must be [`flush`](Self::flush)ed first.
-    pub(super) fn goes_with(&self, publication: &Publication) -> bool {
+    pub(super) fn goes_with(&self, publication: &Publication<'_>) -> bool {
         let same = self.audience == Some(publication.audience) && self.except == publication.except;
         self.frames.is_empty() || same && self.frames.len() < ENOUGH
     }
 
-    /// Adds a message. `listeners` is asked who they are, if they have changed.
-    pub(super) fn add<I: Iterator<Item = Listener>>(
+    /// Adds a message. If there are other listeners than before, `outbox` is
+    /// asked for the way to each of them.
+    pub(super) fn add(
         &mut self,
-        publication: &Publication,
-        listeners: impl FnOnce() -> I,
+        publication: &Publication<'_>,
+        outbox: impl Fn(ClientId) -> Option<Arc<Outbox>>,
     ) {
         if self.audience != Some(publication.audience) {
             self.audience = Some(publication.audience);
+            let listener = |id| Some((id, outbox(id)?));
             self.listeners.clear();
-            self.listeners.extend(listeners());
+            self.listeners.extend(publication.listeners().filter_map(listener));
         }
         self.except = publication.except;
-        wire::append_text(Side::Server, &publication.frame, &mut self.frames);
+        wire::append_text(Side::Server, publication.frame, &mut self.frames);
     }
 
-    /// Whether it is time to [`flush`](Self::flush).
-    pub(super) fn is_full(&self) -> bool {
-        self.frames.len() >= ENOUGH
-    }
-
-    /// Sends the messages. Returns those for whom there was no room any more.
+    /// Sends the messages. Returns those for whom there was no room any more;
+    /// they are sent nothing from now on.
     pub(super) fn flush(&mut self) -> Vec<ClientId> {
+        let mut too_slow = Vec::new();
         if self.frames.is_empty() {
-            return Vec::new();
+            return too_slow;
         }
         let next = Vec::with_capacity(self.frames.len());
         let frames = Bytes::from(std::mem::replace(&mut self.frames, next));
-        let too_slow = |(client, outbox): &Listener| {
+        self.listeners.retain(|(client, outbox)| {
             let sent = Some(*client) == self.except || outbox.send(&frames) != Err(NotTaken::Full);
-            (!sent).then_some(*client)
-        };
-        self.listeners.iter().filter_map(too_slow).collect()
+            if !sent {
+                too_slow.push(*client);
+            }
+            sent
+        });
+        too_slow
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sched_core::Instant;
+    use sched_core::bus::{Broker, Role};
     use smol::block_on;
     use smol::future::poll_once;
-    use std::collections::VecDeque;
+    use std::collections::{BTreeMap, VecDeque};
 
-    fn publication(text: &str, audience: u64, except: Option<u64>) -> Publication {
-        Publication { frame: text.into(), audience, except: except.map(ClientId::new) }
+    /// A producer, and who listens.
+    struct Bus {
+        broker: Broker,
+        outboxes: BTreeMap<ClientId, Arc<Outbox>>,
+        fan_out: FanOut,
     }
 
-    fn listener(number: u64, limit: usize) -> Listener {
-        (ClientId::new(number), Arc::new(Outbox::new(limit)))
-    }
+    const PRODUCER: u64 = 0;
 
-    fn received(listener: &Listener) -> Vec<Bytes> {
-        let mut batch = VecDeque::new();
-        block_on(poll_once(listener.1.next_batch(&mut batch)));
-        batch.into()
+    impl Bus {
+        /// Schedulers 1, 2 and so on, with this much room.
+        fn with(rooms: &[usize]) -> Self {
+            let mut broker = Broker::new();
+            broker.handle_connect(Instant::ZERO, ClientId::new(PRODUCER), "");
+            let (outboxes, fan_out) = (BTreeMap::new(), FanOut::default());
+            let mut bus = Self { broker, outboxes, fan_out };
+            rooms.iter().for_each(|room| bus.join(*room));
+            bus
+        }
+
+        fn join(&mut self, room: usize) {
+            let id = ClientId::new(self.outboxes.len() as u64 + 1);
+            self.outboxes.insert(id, Arc::new(Outbox::new(room)));
+            self.broker.handle_connect(Instant::ZERO, id, "");
+            self.broker.handle_message(Instant::ZERO, id, &Role::Scheduler.to_register());
+        }
+
+        /// Publishes a payload, unless it does not go with those that wait.
+        fn publish(&mut self, from: u64, payload: &str) -> bool {
+            let request = format!(r#"{{"cmd":"job_request","payload":{payload}}}"#);
+            self.broker.handle_message(Instant::ZERO, ClientId::new(from), &request);
+            let publication = self.broker.poll_publication().unwrap();
+            let goes_with = self.fan_out.goes_with(&publication);
+            if goes_with {
+                self.fan_out.add(&publication, |id| self.outboxes.get(&id).cloned());
+            }
+            goes_with
+        }
+
+        fn flush(&mut self) -> Vec<u64> {
+            self.fan_out.flush().into_iter().map(ClientId::number).collect()
+        }
+
+        fn received(&self, number: u64) -> Vec<Bytes> {
+            let mut batch = VecDeque::new();
+            block_on(poll_once(self.outboxes[&ClientId::new(number)].next_batch(&mut batch)));
+            batch.into()
+        }
     }
 
     fn wire(texts: &[&str]) -> Bytes {
@@ -115,54 +155,49 @@ mod tests {
 
     #[test]
     fn what_comes_together_goes_out_together_and_shares_its_bytes() {
-        let (one, two) = (listener(1, 1000), listener(2, 1000));
-        let mut fan_out = FanOut::default();
-        for text in ["a", "b"] {
-            let next = publication(text, 1, None);
-            assert!(fan_out.goes_with(&next));
-            fan_out.add(&next, || [one.clone(), two.clone()].into_iter());
-        }
-        assert!(fan_out.flush().is_empty());
-        let (one, two) = (received(&one), received(&two));
-        assert_eq!((&one[..], &two[..]), (&[wire(&["a", "b"])][..], &[wire(&["a", "b"])][..]));
+        let mut bus = Bus::with(&[1000, 1000]);
+        assert!(bus.publish(PRODUCER, "1") && bus.publish(PRODUCER, "2"));
+        assert!(bus.flush().is_empty());
+        let (one, two) = (bus.received(1), bus.received(2));
+        assert_eq!((&one[..], &two[..]), (&[wire(&["1", "2"])][..], &[wire(&["1", "2"])][..]));
         assert_eq!(one[0].as_ptr(), two[0].as_ptr());
     }
 
     #[test]
     fn another_audience_or_sender_does_not_go_with_what_waits() {
-        let mut fan_out = FanOut::default();
-        fan_out.add(&publication("a", 1, None), || [listener(1, 1000)].into_iter());
-        assert!(!fan_out.goes_with(&publication("b", 2, None)));
-        assert!(!fan_out.goes_with(&publication("b", 1, Some(1))));
-        fan_out.flush();
-        let (one, two) = (listener(1, 1000), listener(2, 1000));
-        let next = publication("b", 2, Some(1));
-        assert!(fan_out.goes_with(&next));
-        fan_out.add(&next, || [one.clone(), two.clone()].into_iter());
-        fan_out.flush();
-        assert_eq!((received(&one), received(&two)), (vec![], vec![wire(&["b"])]));
+        let mut bus = Bus::with(&[1000]);
+        assert!(bus.publish(PRODUCER, "1"));
+        bus.join(1000);
+        assert!(!bus.publish(PRODUCER, "2"));
+        assert!(!bus.publish(1, "2"));
+        bus.flush();
+        assert_eq!((bus.received(1), bus.received(2)), (vec![wire(&["1"])], vec![]));
+        assert!(bus.publish(PRODUCER, "2"));
+        assert!(!bus.publish(1, "3"), "this one is not for its sender");
+        bus.flush();
+        assert!(bus.publish(1, "3"));
+        bus.flush();
+        assert_eq!(bus.received(1), [wire(&["2"])]);
+        assert_eq!(bus.received(2), [wire(&["2"]), wire(&["3"])]);
     }
 
     #[test]
-    fn it_is_full_some_time_and_then_nothing_goes_with_it() {
-        let mut fan_out = FanOut::default();
-        let long = publication(&"x".repeat(ENOUGH), 1, None);
-        fan_out.add(&long, || [listener(1, 1000)].into_iter());
-        assert!(fan_out.is_full() && !fan_out.goes_with(&long));
-        fan_out.flush();
-        assert!(!fan_out.is_full() && fan_out.goes_with(&long));
+    fn when_there_is_enough_nothing_more_goes_with_it() {
+        let mut bus = Bus::with(&[1000]);
+        assert!(bus.publish(PRODUCER, &"1".repeat(ENOUGH)));
+        assert!(!bus.publish(PRODUCER, "2"));
+        bus.flush();
+        assert!(bus.publish(PRODUCER, "2"));
     }
 
     #[test]
     fn who_has_no_room_is_named_and_the_others_are_served() {
-        let (slow, fast) = (listener(1, 10), listener(2, 1000));
-        let mut fan_out = FanOut::default();
-        for text in ["a", "b"] {
-            fan_out.add(&publication(text, 1, None), || [slow.clone(), fast.clone()].into_iter());
-            let expected = if text == "b" { vec![slow.0] } else { vec![] };
-            assert_eq!(fan_out.flush(), expected);
+        let mut bus = Bus::with(&[10, 1000]);
+        for (payload, slow) in [("1", &[][..]), ("2", &[1]), ("3", &[])] {
+            assert!(bus.publish(PRODUCER, payload));
+            assert_eq!(bus.flush(), slow);
         }
-        assert_eq!(received(&slow), [wire(&["a"])]);
-        assert_eq!(received(&fast), [wire(&["a"]), wire(&["b"])]);
+        assert_eq!(bus.received(1), [wire(&["1"])]);
+        assert_eq!(bus.received(2), [wire(&["1"]), wire(&["2"]), wire(&["3"])]);
     }
 }

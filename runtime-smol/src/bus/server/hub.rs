@@ -1,44 +1,40 @@
-//! The task that owns the broker.
+//! The owner of the broker and of all clients.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::iter::from_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time;
 
 use async_channel::{Receiver, Sender};
 use async_tungstenite::tungstenite::protocol::Role as Side;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use async_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
-use futures_lite::FutureExt;
-use futures_lite::future::pending;
+use async_tungstenite::tungstenite::{Bytes, Error as WsError};
+use futures_lite::Stream;
 use hyper::StatusCode;
 use sched_core::bus::{Broker, BrokerEvent};
 use sched_core::{ClientId, Instant};
-use smol::Timer;
 
-use super::super::outbox::{Backlog, NotTaken, Outbox};
-use super::super::receiver::End;
-use super::super::texts::Texts;
+use super::super::outbox::{Backlog, NotTaken};
+use super::super::receiver::{End, Incoming, Received};
 use super::super::wire;
 use super::INBOX;
 use super::admission::Refusal;
-use super::disk::{Disk, Report, Verdict};
+use super::client::{Client, Clients, Newcomer};
+use super::disk::{Disk, Verdict};
 use super::fan_out::FanOut;
 use super::fault_log::FaultLog;
+use super::poller::{Found, Poller};
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
 
 /// What connections and handles tell the hub.
 #[derive(Debug)]
 pub(super) enum Input {
-    Connected { id: ClientId, peer: SocketAddr, outbox: Arc<Outbox> },
-    Text(ClientId, Utf8Bytes),
-    Texts(ClientId, Texts),
-    Binary(ClientId, usize),
-    Disconnected(ClientId, Arc<End>),
+    Connected(Newcomer),
     NotAdmitted(SocketAddr, NotAdmitted),
     TurnedAway(SocketAddr),
     AcceptFailed(io::Error),
@@ -65,40 +61,31 @@ pub(super) enum NotAdmitted {
     Stopping,
 }
 
-/// The owner of the broker. It never waits for a client, nor for the disk.
+/// The owner of the broker and of all clients. It never waits for one of them,
+/// nor for the disk.
 #[derive(Debug)]
 pub(super) struct Hub {
     clock: Clock,
     broker: Broker,
     disk: Option<Disk>,
-    input: Receiver<Input>,
+    poller: Poller,
+    input: Pin<Box<Receiver<Input>>>,
     events: Sender<BusEvent>,
-    clients: HashMap<ClientId, Client>,
+    clients: Clients,
     fan_out: FanOut,
+    /// Who has frames in their outbox that are to be flushed.
+    queued: Vec<ClientId>,
     stats: BusStats,
     log: FaultLog,
     watches: Vec<Watch>,
     stopping: bool,
 }
 
-#[derive(Debug)]
-struct Client {
-    peer: SocketAddr,
-    outbox: Arc<Outbox>,
-}
-
-/// What the hub does next.
-enum Turn {
-    Input(Input),
-    Disk(Report),
-    /// Something is due.
-    Time,
-}
-
 impl Hub {
     pub(super) fn new(
         clock: Clock,
         (broker, disk): (Broker, Option<Disk>),
+        poller: Poller,
         input: Receiver<Input>,
         events: Sender<BusEvent>,
     ) -> Self {
@@ -106,10 +93,12 @@ impl Hub {
             clock,
             broker,
             disk,
-            input,
+            poller,
+            input: Box::pin(input),
             events,
-            clients: HashMap::new(),
+            clients: Clients::default(),
             fan_out: FanOut::default(),
+            queued: Vec::new(),
             stats: BusStats::default(),
             log: FaultLog::new(),
             watches: Vec::new(),
@@ -118,30 +107,41 @@ impl Hub {
     }
 
     /// Runs until nobody can send input any more.
-    pub(super) async fn run(mut self) -> BusStats {
-        while let Some(turn) = self.next_turn().await {
-            match turn {
-                Turn::Input(input) => self.handle_all(input),
-                Turn::Disk(report) => self.hear_disk(report),
-                Turn::Time => self.let_time_act(),
-            }
-            self.fan_out();
-            self.persist();
-            self.transmit();
-            self.close_replaced();
-            self.pass_events_on();
-            self.answer_watches();
+    pub(super) fn run(mut self) -> BusStats {
+        let waker = self.poller.waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut found = Found::nothing();
+        while self.turn(&mut cx, &found) {
+            self.poller.wait(self.due(), &mut found);
         }
         self.log.end_period();
         if let Some(disk) = self.disk.take() {
-            disk.finish().await;
+            smol::block_on(disk.finish());
         }
         self.stats()
     }
 
-    fn next_turn(&self) -> impl Future<Output = Option<Turn>> + use<> {
-        let reports = self.disk.as_ref().map(|disk| disk.reports().clone());
-        next_turn(self.input.clone(), reports, self.due())
+    /// Does what there is to do, so that what follows from it is sent together.
+    /// `false`: nobody can send input any more.
+    fn turn(&mut self, cx: &mut Context<'_>, found: &Found) -> bool {
+        for client in found.readable() {
+            self.read(client);
+        }
+        for client in self.poller.called() {
+            self.look_after(client);
+        }
+        let goes_on = self.take_input(cx);
+        self.hear_disk(cx);
+        if self.due().is_some_and(|due| due <= time::Instant::now()) {
+            self.let_time_act();
+        }
+        self.fan_out();
+        self.persist();
+        self.transmit();
+        self.close_replaced();
+        self.pass_events_on();
+        self.answer_watches();
+        goes_on
     }
 
     /// When something is to be done without being asked.
@@ -158,8 +158,10 @@ impl Hub {
         }
     }
 
-    fn hear_disk(&mut self, report: Report) {
-        if let Some(verdict) = self.disk.as_mut().map(|disk| disk.heard(report)) {
+    /// The disk reports once a group.
+    fn hear_disk(&mut self, cx: &mut Context<'_>) {
+        while let Some(Poll::Ready(verdict)) = self.disk.as_mut().map(|disk| disk.poll_verdict(cx))
+        {
             self.take_verdict(&verdict);
         }
     }
@@ -188,34 +190,28 @@ impl Hub {
         while let Some(client) = self.broker.poll_close() {
             if let Some(client) = self.clients.get(&client) {
                 let goodbye = wire::close(Side::Server, CloseCode::Normal, "taken over");
-                client.outbox.close(goodbye, Backlog::Drop);
+                client.outbox().close(goodbye, Backlog::Drop);
             }
         }
     }
 
-    /// Handles what has come in meanwhile, so that what follows from it is sent
-    /// together.
-    fn handle_all(&mut self, first: Input) {
-        self.handle(first);
-        for _ in 1..INBOX {
-            if self.fan_out.is_full() {
-                return;
+    /// Handles what has come in from tasks, and leaves some of it for the next
+    /// turn if that is much.
+    fn take_input(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..INBOX {
+            match self.input.as_mut().poll_next(cx) {
+                Poll::Ready(Some(input)) => self.handle(input),
+                Poll::Ready(None) => return false,
+                Poll::Pending => return true,
             }
-            let Ok(input) = self.input.try_recv() else { return };
-            self.handle(input);
         }
+        cx.waker().wake_by_ref();
+        true
     }
 
     fn handle(&mut self, input: Input) {
-        let now = self.clock.now();
         match input {
-            Input::Connected { id, peer, outbox } => self.connected(id, peer, outbox),
-            Input::Text(id, text) => self.handle_text(now, id, &text),
-            Input::Texts(id, texts) => {
-                texts.iter().for_each(|text| self.handle_text(now, id, text));
-            }
-            Input::Binary(id, bytes) => self.broker.handle_binary(now, id, bytes),
-            Input::Disconnected(id, end) => self.disconnected(id, &end),
+            Input::Connected(newcomer) => self.connected(newcomer),
             Input::NotAdmitted(peer, why) => self.not_admitted(peer, &why),
             Input::TurnedAway(peer) => {
                 self.stats.turned_away += 1;
@@ -235,18 +231,49 @@ impl Hub {
         }
     }
 
+    /// Reads from a client whose socket can be read.
+    fn read(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.set_readable();
+            self.hear(id);
+        }
+    }
+
+    /// Takes what a client has said, as far as it has been read.
+    fn hear(&mut self, id: ClientId) {
+        let now = self.clock.now();
+        while let Some(Poll::Ready(said)) = self.clients.get_mut(&id).map(Client::poll_incoming) {
+            match said {
+                Ok(Incoming::Texts(texts)) => {
+                    texts.iter().for_each(|text| self.handle_text(now, id, text));
+                }
+                Ok(Incoming::One(Received::Text(text))) => self.handle_text(now, id, &text),
+                Ok(Incoming::One(Received::Binary(bytes))) => {
+                    self.broker.handle_binary(now, id, bytes);
+                }
+                Err(end) => self.disconnected(id, end),
+            }
+        }
+    }
+
+    /// Ends a client that has been silent for too long, or is closing.
+    fn look_after(&mut self, id: ClientId) {
+        if let Some(Poll::Ready(end)) = self.clients.get_mut(&id).map(Client::poll_end) {
+            self.disconnected(id, end);
+        }
+    }
+
     fn handle_text(&mut self, now: Instant, from: ClientId, text: &str) {
         self.broker.handle_message(now, from, text);
+        let mut slow = Vec::new();
         while let Some(publication) = self.broker.poll_publication() {
             if !self.fan_out.goes_with(&publication) {
-                self.fan_out();
+                slow.extend(self.fan_out.flush());
             }
-            let (broker, clients) = (&self.broker, &self.clients);
-            self.fan_out.add(&publication, || {
-                let outbox = |id| Some((id, clients.get(&id)?.outbox.clone()));
-                broker.listeners().filter_map(outbox)
-            });
+            let outbox = |id| self.clients.get(&id).map(|client| client.outbox().clone());
+            self.fan_out.add(&publication, outbox);
         }
+        slow.into_iter().for_each(|client| self.drop_slow(client));
     }
 
     /// Sends what has been collected for the schedulers of version 0.
@@ -256,29 +283,42 @@ impl Hub {
         }
     }
 
-    fn connected(&mut self, id: ClientId, peer: SocketAddr, outbox: Arc<Outbox>) {
+    fn connected(&mut self, newcomer: Newcomer) {
+        let (id, peer) = (newcomer.id, newcomer.peer);
+        let client = match newcomer.into_client(&self.poller) {
+            Ok(client) => client,
+            Err(error) => {
+                self.stats.accept_errors += 1;
+                self.log.tell(&peer, &format_args!("cannot wait for what it says: {error}"));
+                return;
+            }
+        };
         self.stats.connected += 1;
         self.broker.handle_connect(self.clock.now(), id, &peer.to_string());
-        let client = Client { peer, outbox };
         if self.stopping {
             client.say_goodbye();
         }
         self.clients.insert(id, client);
+        // Something may have been read together with its handshake.
+        self.hear(id);
+        self.look_after(id);
     }
 
-    fn disconnected(&mut self, id: ClientId, end: &End) {
-        let in_order = end.is_in_order();
-        self.broker.handle_disconnect(self.clock.now(), id, in_order);
+    fn disconnected(&mut self, id: ClientId, end: End) {
+        self.broker.handle_disconnect(self.clock.now(), id, end.is_in_order());
         let Some(client) = self.clients.remove(&id) else { return };
         match end {
             End::Violation(..) => self.stats.violations += 1,
             End::Silent => self.stats.silent += 1,
+            End::Closed(_) | End::Broken(_) | End::Closing => {}
+        }
+        match end {
+            End::Violation(..) | End::Silent => self.log.tell(&client.peer(), &end),
             End::Closed(_) | End::Broken(_) | End::Closing => {
-                tracing::debug!(peer = %client.peer, "{end}");
-                return;
+                tracing::debug!(peer = %client.peer(), "{end}");
             }
         }
-        self.log.tell(&client.peer, end);
+        client.finish(&self.poller, end);
     }
 
     fn not_admitted(&mut self, peer: SocketAddr, why: &NotAdmitted) {
@@ -302,24 +342,34 @@ impl Hub {
                 Some((frame, wire)) if Arc::ptr_eq(&frame, &transmit.frame) => wire,
                 _ => wire::text(Side::Server, &transmit.frame),
             };
-            self.push(transmit.to, wire.clone());
+            self.queue(transmit.to, wire.clone());
             encoded = Some((transmit.frame, wire));
+        }
+        for client in self.queued.drain(..) {
+            if let Some(client) = self.clients.get(&client) {
+                client.outbox().flush();
+            }
         }
     }
 
-    fn push(&mut self, to: ClientId, frame: Bytes) {
+    /// What one client is sent in one turn goes out together.
+    fn queue(&mut self, to: ClientId, frame: Bytes) {
         let Some(client) = self.clients.get(&to) else { return };
-        // A client that is closing already has had its reason told.
-        if client.outbox.push(frame) == Err(NotTaken::Full) {
-            self.drop_slow(to);
+        match client.outbox().queue(frame) {
+            // The frames of one client mostly come in a row.
+            Ok(()) if self.queued.last() == Some(&to) => {}
+            Ok(()) => self.queued.push(to),
+            Err(NotTaken::Full) => self.drop_slow(to),
+            // Its reason has been told already.
+            Err(NotTaken::Closed) => {}
         }
     }
 
     fn drop_slow(&mut self, to: ClientId) {
         let Some(client) = self.clients.get(&to) else { return };
-        let peer = client.peer;
+        let peer = client.peer();
         let goodbye = wire::close(Side::Server, CloseCode::Policy, "slow_consumer");
-        client.outbox.close(goodbye, Backlog::Drop);
+        client.outbox().close(goodbye, Backlog::Drop);
         self.stats.slow_consumers += 1;
         self.broker.end_roles(self.clock.now(), to);
         self.log.tell(&peer, &"closed: it does not read what it is sent (slow_consumer)");
@@ -374,62 +424,17 @@ impl Hub {
             producers: self.broker.producers(),
             schedulers: self.broker.schedulers(),
             exchange: self.broker.counters(),
-            backlog: self.clients.values().map(|client| client.outbox.backlog()).sum(),
+            backlog: self.clients.values().map(|client| client.outbox().backlog()).sum(),
             ..self.stats
         }
     }
-}
-
-impl Client {
-    fn say_goodbye(&self) {
-        let goodbye = wire::close(Side::Server, CloseCode::Away, "the bus is shutting down");
-        self.outbox.close(goodbye, Backlog::Write);
-    }
-}
-
-/// What is there already goes first, and no kind starves another: the disk
-/// reports once a group, and what is due acts once.
-async fn next_turn(
-    input: Receiver<Input>,
-    reports: Option<Receiver<Report>>,
-    due: Option<time::Instant>,
-) -> Option<Turn> {
-    if let Some(report) = reports.as_ref().and_then(|reports| reports.try_recv().ok()) {
-        return Some(Turn::Disk(report));
-    }
-    if due.is_some_and(|due| due <= time::Instant::now()) {
-        return Some(Turn::Time);
-    }
-    if let Ok(input) = input.try_recv() {
-        return Some(Turn::Input(input));
-    }
-    let input = async { input.recv().await.ok().map(Turn::Input) };
-    let disk = async {
-        match reports {
-            Some(reports) => reports.recv().await.ok().map(Turn::Disk),
-            None => pending().await,
-        }
-    };
-    let time = async {
-        match due {
-            Some(due) => Timer::at(due).await,
-            None => pending().await,
-        };
-        Some(Turn::Time)
-    };
-    input.or(disk).or(time).await
 }
 
 /// A bus that is dropped while it runs leaves no connection behind.
 impl Drop for Hub {
     fn drop(&mut self) {
         self.input.close();
-        while let Ok(input) = self.input.try_recv() {
-            if let Input::Connected { outbox, .. } = input {
-                outbox.abort();
-            }
-        }
-        self.clients.values().for_each(|client| client.outbox.abort());
+        self.clients.values().for_each(|client| client.outbox().abort());
     }
 }
 

@@ -1,9 +1,11 @@
 //! The bus: [`Broker`](sched_core::bus::Broker) on sockets.
 //!
-//! One task owns the broker, and all state about clients; connections talk to
-//! it through one bounded queue. Its turn never waits for a client: to publish
-//! is to push into outboxes. A connection whose messages it has no time for is
-//! not read, and TCP slows its sender down.
+//! One thread owns the broker and all clients. It waits for all of them at
+//! once, reads what they say, and never waits for one: what a socket does not
+//! take now goes into that client's outbox. A client whose messages it has no
+//! time for is not read, and TCP slows its sender down. Everything else (to
+//! accept, to shake hands, to answer plain HTTP, to write what is left over, to
+//! close) is done by tasks, which talk to it through one bounded queue.
 //!
 //! Nor does it wait for the disk. What must be on disk before it is told goes
 //! to a second task, which commits a group of changes at a time; the next group
@@ -12,13 +14,16 @@
 //! answered once the disk has taken them.
 
 pub(super) mod admission;
+mod client;
 mod connection;
 mod disk;
 mod fan_out;
 mod fault_log;
 mod hub;
+mod poller;
 mod queue;
 mod report;
+mod thread;
 
 use std::convert::Infallible;
 use std::io;
@@ -40,7 +45,9 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 use connection::Connection;
 use hub::{Hub, Input, Watch};
+use poller::Poller;
 pub use report::{BusEvent, BusStats, DiskStats};
+use thread::HubThread;
 
 /// Messages that wait for the broker, at most.
 const INBOX: usize = 64;
@@ -123,6 +130,9 @@ pub enum BindError {
     /// It cannot use the directory for its jobs.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The system gives it no thread, or nothing to wait with.
+    #[error("the system has no room for another bus: {0}")]
+    System(io::Error),
 }
 
 /// A bus that listens. [`run`](Self::run) makes it serve.
@@ -144,7 +154,7 @@ pub struct BusServer {
     listener: TcpListener,
     address: SocketAddr,
     config: Arc<BusConfig>,
-    hub: Hub,
+    hub: HubThread,
     inbox: Sender<Input>,
     stop: Stop,
     events: Receiver<BusEvent>,
@@ -167,7 +177,8 @@ impl BusServer {
     /// # Errors
     ///
     /// The address is taken, or not one of this machine. The directory for the
-    /// jobs cannot be used, is another bus's, or its content is damaged.
+    /// jobs cannot be used, is another bus's, or its content is damaged. The
+    /// system is at its limits.
     pub async fn bind(config: BusConfig) -> Result<Self, BindError> {
         let clock = Clock::unix();
         let queue = queue::open(&config, clock.now()).await?;
@@ -177,7 +188,9 @@ impl BusServer {
         let address = listener.local_addr().map_err(fail)?;
         let (inbox, input) = async_channel::bounded(INBOX);
         let (event_sender, events) = async_channel::bounded(EVENTS);
-        let hub = Hub::new(clock, queue, input, event_sender);
+        let poller = Poller::new().map_err(BindError::System)?;
+        let hub = Hub::new(clock, queue, poller, input, event_sender);
+        let hub = HubThread::start(hub, inbox.clone()).map_err(BindError::System)?;
         let stop = async_channel::bounded(1);
         Ok(Self { listener, address, config: Arc::new(config), hub, inbox, stop, events })
     }
@@ -209,7 +222,6 @@ impl BusServer {
     pub async fn run(self) -> BusStats {
         let (alive, ended) = async_channel::bounded(1);
         let handle = self.handle();
-        let hub = smol::spawn(self.hub.run());
         let inbox = self.inbox.clone();
         let accepting = Accepting {
             listener: self.listener,
@@ -224,8 +236,7 @@ impl BusServer {
         accepting.await;
         let _hub_lives = inbox.send(Input::Shutdown).await;
         let _all_ended = ended.recv().await;
-        drop(inbox);
-        hub.await
+        self.hub.end().await
     }
 }
 
@@ -326,13 +337,9 @@ impl Accepting {
             config: self.config.clone(),
             inbox: self.inbox.clone(),
             stop: self.stop.clone(),
+            alive: self.alive.clone(),
         };
-        let alive = self.alive.clone();
-        smol::spawn(async move {
-            connection.run(tcp).await;
-            drop(alive);
-        })
-        .detach();
+        smol::spawn(connection.run(tcp)).detach();
     }
 }
 
