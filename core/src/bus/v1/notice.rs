@@ -133,8 +133,6 @@ pub struct HeardChange<'a> {
     /// The scheduler that has or had it.
     #[serde(borrow)]
     pub on: Option<Cow<'a, str>>,
-    /// The slot of the scheduler that it has, where that is known.
-    pub slot: Option<u32>,
     /// How long its process ran, in this run.
     pub ran_ms: Option<u64>,
     /// The exit code.
@@ -149,6 +147,11 @@ pub struct HeardChange<'a> {
     pub output: Option<Cow<'a, str>>,
     /// When it is tried again, in milliseconds from then.
     pub retry_ms: Option<u64>,
+    /// The slot of the scheduler that it has.
+    pub slot: Option<u32>,
+    /// The job for which it is to make room.
+    #[serde(borrow)]
+    pub room_for: Option<Cow<'a, str>>,
     /// Whether this is its outcome.
     #[serde(rename = "final")]
     pub last: bool,
