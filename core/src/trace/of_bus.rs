@@ -280,7 +280,7 @@ impl BusTrace {
             return;
         };
         run.stopping = Some(at);
-        run.evicted_by = change.by.as_deref().and_then(JobId::parse);
+        run.evicted_by = change.room_for.as_deref().and_then(JobId::parse);
         let from = (run.track, at);
         if let Some(by) = run.evicted_by {
             self.tracks.makes_room(from, by);

@@ -72,7 +72,8 @@ fn what_a_scheduler_says_of_slots_and_stops_is_shown() {
     let trace = trace(&[
         event(1, "j1", "running", r#""on":"g1","slot":7,"#),
         event(2, "j2", "running", r#""on":"g1","slot":7,"#),
-        event(3, "j1", "stopping", r#""on":"g1","by":"j3","grace_ms":1,"#).replace("true", "false"),
+        event(3, "j1", "stopping", r#""on":"g1","room_for":"j3","grace_ms":1,"#)
+            .replace("true", "false"),
         event(4, "j2", "stopping", ON).replace("true", "false"),
         event(5, "j1", "pending", r#""on":"g1","by":"j3","ran_ms":4000,"signal":15,"#),
         event(6, "j3", "running", r#""on":"g1","slot":7,"#),
