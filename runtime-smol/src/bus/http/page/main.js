@@ -16,9 +16,10 @@ const CHORE_EVERY = 250;
 const model = new Model();
 const inbox = new Ring();
 let replaying = false, waiting = false, fresh = true, moved = true, redraw = false, scheduled = false;
-let lostAt = 0, looked = 0, ticked = 0, drawn = 0, turn = 0, chore = 0, longest = 0, durability = "";
+let lostAt = 0, looked = 0, ticked = 0, drawn = 0, turn = 0, chore = 0, longest = 0, most = MOST_MISSED, durability = "";
 
-const link = new Link((text) => { inbox.push(text); schedule(); }, () => {
+const link = new Link((text) => { inbox.push(text); schedule(); }, (code) => {
+	if (code === TOO_SLOW) most = Math.floor(most / 4);
 	if (model.snapshot && !lostAt) model.note("the bus is gone; waiting for it");
 	lostAt ||= Date.now();
 	replaying = waiting = false;
@@ -56,7 +57,7 @@ function welcome(message) {
 	if (lostAt && model.snapshot) model.note("the bus is there again");
 	lostAt = 0;
 	if (!resumed && model.snapshot) startAnew();
-	fresh = !(resumed && model.snapshot && message.seq - model.seq <= MOST_MISSED);
+	fresh = !(resumed && model.snapshot && message.seq - model.seq <= most);
 	if (!fresh) follow(model.seq);
 	look(0);
 }
@@ -73,7 +74,7 @@ function follow(since) {
 		replaying = false;
 		moved = true;
 		if (name === "resync") fresh = true;
-		else if (ev !== "ok") model.note(`the bus does not tell what happens: ${message}`);
+		else if (ev !== "ok") link.up && model.note(`the bus does not tell what happens: ${message}`);
 		else if (since > model.seq) {
 			if (model.seq) model.note(`events ${model.seq + 1} to ${since} were not told`);
 			model.seq = since;
@@ -91,7 +92,7 @@ function look(wait) {
 		if (message.seq < model.seq) startAnew();
 		model.handle(message);
 		redraw = true;
-		if (fresh) follow(Math.max(message.seq - MOST_MISSED, message.oldest - 1, model.seq));
+		if (fresh) follow(Math.max(message.seq - most, message.oldest - 1, model.seq));
 		fresh = false;
 	});
 }
