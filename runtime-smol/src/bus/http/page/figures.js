@@ -62,7 +62,7 @@ class Figures {
 		}
 		mark(this.slots, "data-value", figures.slots);
 		say(this.slots, counted(figures.slots));
-		say(this.assigned, assigned ? ` + ${counted(assigned)} assigned` : "");
+		say(this.assigned, assigned ? `, ${counted(assigned)} due` : "");
 	}
 
 	/** Draws how the figures went; to be called every now and then. */
