@@ -2,7 +2,7 @@
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Deserialize;
@@ -48,7 +48,7 @@ fn read(payload: &str) -> Option<String> {
         return Some(words.join(" "));
     }
     let runtime: f64 = serde_json::from_str(runtime?.get()).ok()?;
-    Some(format!("takes {} s", runtime.to_string()))
+    Some(format!("takes {runtime} s"))
 }
 
 #[cfg(test)]

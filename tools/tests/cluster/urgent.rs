@@ -32,6 +32,9 @@ fn an_urgent_job_starts_at_once_in_a_full_cluster_and_its_victim_comes_back() {
             let evicted = eye.seen(|it| it.by == Some(urgent)).await;
             assert_eq!(evicted.state, "pending", "it is to come back");
             assert!(lows.contains(&evicted.job));
+            let states: Vec<_> = eye.story(evicted.job).iter().map(|it| &*it.state).collect();
+            let told = ["pending", "assigned", "running", "stopping", "pending"];
+            assert_eq!(states[..5], told, "its stop was told before its end");
             assert_eq!(evicted.on, runs.on, "the victim was where the urgent job is");
             assert_eq!(eye.outcome(evicted.job).await.state, "finished", "its second run");
             assert_eq!(eye.outcomes(evicted.job), ["finished"]);

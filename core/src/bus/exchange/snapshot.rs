@@ -18,6 +18,9 @@ use crate::bus::v1::{
 use crate::id::ClientId;
 use crate::time::Instant;
 
+/// How many running jobs a snapshot names.
+const MOST_RUNNING: usize = 2000;
+
 impl Exchange {
     /// Tells a client what happens from now on, after what it has missed or
     /// what there is.
@@ -67,7 +70,7 @@ impl Exchange {
             at: rfc3339(self.now),
             mode: self.mode.name(),
             schedulers: self.scheduler_rows(),
-            running: self.running_rows(&reasons, view),
+            running: self.running_rows(&reasons),
             from: view.from,
             pending: self.pending_rows(&reasons, view),
             ended: ended.map(|(_, change)| &**change).collect(),
@@ -92,9 +95,8 @@ impl Exchange {
         remotes.map(row).collect()
     }
 
-    fn running_rows(&self, reasons: &Reasons<'_>, view: View) -> Vec<RunningRow> {
-        let most = view.rows.min(View::MOST_ROWS);
-        let held = self.leases.values().take(most);
+    fn running_rows(&self, reasons: &Reasons<'_>) -> Vec<RunningRow> {
+        let held = self.leases.values().take(MOST_RUNNING);
         let jobs = held.filter_map(|handle| self.jobs.get(*handle));
         jobs.filter_map(|job| self.running_row(job, job.lease()?, reasons)).collect()
     }

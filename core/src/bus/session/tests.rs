@@ -183,6 +183,27 @@ fn what_the_bus_would_close_the_connection_for_is_refused_here() {
 }
 
 #[test]
+fn a_stop_is_told_once_and_a_report_names_the_slot() {
+    let mut session = scheduler();
+    let (lease, by) = (LeaseId::new(17), JobId::new(BinIndex::default(), 2));
+    session.stopping(job(), lease, Some(by), Duration::from_secs(4));
+    assert_eq!(sent(&mut session), [""; 0], "nobody is there");
+    up(&mut session, at(0));
+    session.stopping(job(), lease, Some(by), Duration::from_secs(4));
+    session.stopping(job(), lease, None, Duration::ZERO);
+    let told = [
+        r#"{"cmd":"stopping","job":"j1","lease":17,"by":"j2","grace_ms":4000}"#,
+        r#"{"cmd":"stopping","job":"j1","lease":17,"grace_ms":0}"#,
+    ];
+    assert_eq!(sent(&mut session), told);
+    assign(&mut session, at(0), 17);
+    session.report(&finished(17));
+    assert!(sent(&mut session)[0].contains(r#""slot":3"#));
+    up_again(&mut session, at(1));
+    assert!(!sent(&mut session).concat().contains("stopping"), "it is not answered");
+}
+
+#[test]
 fn a_report_is_never_too_large_for_the_bus() {
     let mut session = scheduler();
     up(&mut session, at(0));

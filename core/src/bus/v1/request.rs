@@ -73,18 +73,18 @@ pub struct Subscription {
     pub since: Option<u64>,
     /// All jobs, or those alone that this session has submitted.
     pub all: bool,
-    /// How much the snapshot names.
+    /// What the snapshot names of the queue.
     pub view: View,
 }
 
-/// How much a snapshot names: who looks again and again at a screenful of a
+/// What a snapshot names of the queue: who looks again and again at a screenful of a
 /// long queue need not be sent all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default)]
 pub struct View {
     /// How many of the pending jobs are passed over, from the next to run.
     pub from: usize,
-    /// How many of them are named then, and how many running ones.
+    /// How many of them are named then.
     pub rows: usize,
     /// Whether the last outcomes are told again.
     pub outcomes: bool,

@@ -14,6 +14,18 @@ pub(super) struct File {
     pub(super) text: &'static str,
 }
 
+/// A text as it is served: what it says to who reads it here stays here.
+macro_rules! served {
+    ($text:expr) => {{
+        const SQUEEZED: [u8; squeeze::size($text)] = squeeze::squeeze($text);
+        match str::from_utf8(&SQUEEZED) {
+            Ok(text) => text,
+            // Whole characters are left out, so that this is never reached.
+            Err(_) => "",
+        }
+    }};
+}
+
 /// What the page may do, in a browser that has it: use what comes from this
 /// bus, and nothing else. `'self'` covers its WebSocket. Its icon is in its text.
 pub(super) const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
@@ -21,26 +33,18 @@ pub(super) const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self';
     frame-ancestors 'none'";
 
 const FILES: [File; 3] = [
-    File { path: "/", kind: "text/html; charset=utf-8", text: include_str!("page/index.html") },
-    File {
-        path: "/page.css",
-        kind: "text/css; charset=utf-8",
-        text: include_str!("page/style.css"),
-    },
-    File { path: "/page.js", kind: "text/javascript; charset=utf-8", text: SCRIPT },
+    File { path: "/", kind: "text/html; charset=utf-8", text: served!(PAGE) },
+    File { path: "/page.css", kind: "text/css; charset=utf-8", text: served!(STYLE) },
+    File { path: "/page.js", kind: "text/javascript; charset=utf-8", text: served!(SCRIPT) },
 ];
 
-/// One script, in a scope of its own, of several files, so that each is about one
-/// thing. What they say to who reads them stays here.
-const SCRIPT: &str = match str::from_utf8(&SQUEEZED) {
-    Ok(text) => text,
-    // Whole characters are left out, so that this is never reached.
-    Err(_) => "",
-};
+const PAGE: &str = include_str!("page/index.html");
 
-const SQUEEZED: [u8; squeeze::size(SOURCE)] = squeeze::squeeze(SOURCE);
+const STYLE: &str = include_str!("page/style.css");
 
-const SOURCE: &str = concat!(
+/// Several files, so that each is about one thing; one script, in a scope of its
+/// own.
+const SCRIPT: &str = concat!(
     "\"use strict\";\n(() => {\n",
     include_str!("page/dom.js"),
     include_str!("page/link.js"),

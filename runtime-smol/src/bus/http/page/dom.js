@@ -31,7 +31,8 @@ function span(ms) {
 	return `${Math.floor(s / 86400)}d${two(Math.floor(s / 3600) % 24)}h`;
 }
 
-const counted = (number) => number.toLocaleString("en");
+const numbers = new Intl.NumberFormat("en");
+const counted = (number) => numbers.format(number);
 const several = (number, one) => `${counted(number)} ${one}${number === 1 ? "" : "s"}`;
 
 /** The time of day at which something was, here. */

@@ -62,7 +62,7 @@ class Figures {
 		}
 		mark(this.slots, "data-value", figures.slots);
 		say(this.slots, counted(figures.slots));
-		say(this.assigned, assigned ? ` + ${counted(assigned)} assigned` : "");
+		say(this.assigned, assigned ? `, ${counted(assigned)} due` : "");
 	}
 
 	/** Draws how the figures went; to be called every now and then. */
@@ -101,9 +101,8 @@ class Header {
 		const there = schedulers.filter((it) => it.connected).length;
 		const away = schedulers.length - there;
 		say($("#schedulers"), several(there, "scheduler") + (away ? `, ${away} away` : ""));
-		$("[data-action=pause]").disabled = mode === "paused";
-		$("[data-action=resume]").disabled = mode === "accepting";
-		$("[data-action=drain]").disabled = mode === "draining";
+		/* Not disabled in earnest: that would take the keyboard's place away. */
+		for (const [verb, done] of [["pause", "paused"], ["resume", "accepting"], ["drain", "draining"]]) mark($(`[data-action=${verb}]`), "aria-disabled", mode === done);
 	}
 
 	/** `state`: connecting, connected or stale; `age`: of what is shown. */

@@ -2,22 +2,27 @@
    seen, so that it costs the same however many slots and runs there are. */
 
 const ROW = 22, BAR = 15, AXIS = 20, LABELS = 92, HEAD = 20;
-const MOST_IN_TABLE = 100, TABLE_EVERY = 2000;
+const MOST_IN_TABLE = 100;
 const FAILED = new Set(["failed", "timed_out", "spawn_failed", "lost"]);
 
 class Gantt {
 	constructor(model, open) {
-		Object.assign(this, { model, open, chosen: null, hits: [], lines: [], tabled: 0, drawn: 0 });
+		Object.assign(this, { model, open, chosen: null, hits: [], lines: [], drawn: 0, up: 0 });
 		this.view = $("#slots");
 		this.canvas = $("#slots-canvas");
 		this.pen = this.canvas.getContext("2d");
 		const again = () => {
 			this.colours();
+			this.wide = this.view.clientWidth;
+			this.high = this.view.clientHeight;
 			this.move();
 		};
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 		new ResizeObserver(again).observe(this.view);
-		this.view.addEventListener("scroll", () => this.move(), { passive: true });
+		this.view.addEventListener("scroll", () => {
+			this.up = this.view.scrollTop;
+			this.move();
+		}, { passive: true });
 		this.view.addEventListener("keydown", (event) => this.key(event));
 		this.view.addEventListener("click", (event) => {
 			const bar = this.under(event);
@@ -35,7 +40,7 @@ class Gantt {
 			if (shown) $("#slots-frame").tabIndex = 0;
 			else $("#slots-frame").removeAttribute("tabindex");
 		});
-		this.colours();
+		again();
 	}
 
 	/** It is to be drawn at once. */
@@ -82,10 +87,10 @@ class Gantt {
 	draw() {
 		this.moved = false;
 		this.layout();
-		const { view, canvas, pen } = this;
+		const { canvas, pen } = this;
 		const space = $("#slots-space");
 		if (space.style.height !== `${this.height}px`) space.style.height = `${this.height}px`;
-		const [wide, high, ratio] = [view.clientWidth, Math.min(view.clientHeight, this.height), devicePixelRatio || 1];
+		const [wide, high, ratio] = [this.wide, Math.min(this.high, this.height), devicePixelRatio || 1];
 		if (canvas.width !== Math.round(wide * ratio) || canvas.height !== Math.round(high * ratio)) {
 			Object.assign(canvas, { width: Math.round(wide * ratio), height: Math.round(high * ratio) });
 			canvas.style.width = `${wide}px`;
@@ -98,7 +103,6 @@ class Gantt {
 		this.left = wide < 480 ? 26 : LABELS;
 		this.now = this.model.now();
 		this.scale = (wide - this.left - 8) / SHOWN_MS;
-		this.up = view.scrollTop;
 		this.hits = [];
 		this.begins = new Map();
 		const arrows = [];
@@ -270,10 +274,11 @@ class Gantt {
 		const rows = this.lines.filter((line) => line.row?.bars.length);
 		if (!rows.length || event.altKey || event.ctrlKey || event.metaKey) return;
 		const at = rows.findIndex(({ row }) => [...row.bars].includes(this.chosen));
+		const isEnter = event.key === "Enter" && this.chosen;
 		const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-		if (event.key === "Enter" && this.chosen) return this.open(this.chosen.job, this.chosen);
-		if (!step) return;
+		if (!step && !isEnter) return;
 		event.preventDefault();
+		if (isEnter) return this.open(this.chosen.job, this.chosen);
 		if (at < 0) return this.choose(rows[0], rows[0].row.bars.last);
 		const to = rows[Math.max(0, Math.min(at + step[0], rows.length - 1))];
 		const bars = [...to.row.bars];
@@ -285,20 +290,19 @@ class Gantt {
 	choose(line, bar) {
 		this.chosen = bar;
 		say($("#slots-said"), this.words(bar));
-		const [top, high] = [line.top - AXIS, this.view.clientHeight];
-		if (top < this.view.scrollTop) this.view.scrollTop = top;
-		else if (line.top + ROW > this.view.scrollTop + high) this.view.scrollTop = line.top + ROW - high;
+		const top = line.top - AXIS, least = line.top + ROW - this.high;
+		if (top < this.up) this.view.scrollTop = top;
+		else if (least > this.up) this.view.scrollTop = least;
 		this.move();
 	}
 
 	/** The same, for who does not see it. */
 	table() {
-		if (this.model.now() - this.tabled < TABLE_EVERY) return;
-		this.tabled = this.model.now();
+		const now = this.model.now();
 		const bars = [...this.model.runs.values()].slice(0, MOST_IN_TABLE);
 		const all = this.model.bars;
 		for (let at = all.length - 1; at >= 0 && bars.length < MOST_IN_TABLE; at--) if (all.at(at).end) bars.push(all.at(at));
-		const texts = bars.map((bar) => [bar.on, String(bar.slot), bar.job, String(bar.priority), clock(bar.start), span((bar.end ?? this.tabled) - bar.start), bar.end ? ended(bar) : STATES[bar.state], bar.by ?? ""]);
+		const texts = bars.map((bar) => [bar.on, String(bar.slot), bar.job, String(bar.priority), clock(bar.start), span((bar.end ?? now) - bar.start), bar.end ? ended(bar) : STATES[bar.state], bar.by ?? ""]);
 		const body = $("#slots-table tbody");
 		while (body.rows.length > texts.length) body.lastChild.remove();
 		texts.forEach((cells, at) => {

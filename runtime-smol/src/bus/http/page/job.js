@@ -40,7 +40,7 @@ class JobDialog {
 		facts.push(["Priority", String(this.row?.priority ?? last?.priority ?? "not known")]);
 		if (!isOver && waits) facts.push(["Waits because", waits.why]);
 		if (runs) facts.push(["On", runs.slot == null ? runs.on : `${runs.on}, slot ${runs.slot}`]);
-		if (this.row && !isOver) facts.push(["Evicted", this.row.evictions === 1 ? "once" : `${this.row.evictions} times`]);
+		if (this.row?.evictions && !isOver) facts.push(["Evicted", this.row.evictions === 1 ? "once" : `${this.row.evictions} times`]);
 		const list = $("#job-facts");
 		const text = JSON.stringify(facts);
 		if (list.dataset.facts !== text) {
@@ -80,6 +80,7 @@ class Steering {
 		let verb;
 		for (const button of document.querySelectorAll("header [data-action]")) {
 			button.addEventListener("click", () => {
+				if (button.ariaDisabled === "true") return;
 				verb = button.dataset.action;
 				this.opener = button;
 				say($("#ask-title"), texts[verb][0]);

@@ -4,9 +4,9 @@
 const FIRST_PAUSE = 250, LONGEST_PAUSE = 10_000;
 /* A bus that has not answered for so long is given up. */
 const PATIENCE = 10_000;
-/* The most events that are asked for after the fact: more would not fit into what
-   the bus holds back for a client. */
-const MOST_MISSED = 4000;
+/* The most events that are asked for after the fact, and the code with which the
+   bus closes a client for which that was more than it holds back. */
+const MOST_MISSED = 4000, TOO_SLOW = 1008;
 
 class Link {
 	/** `hears`: what is done with each message; `lost`: and when it is lost. */
@@ -27,15 +27,15 @@ class Link {
 			this.heard = Date.now();
 			this.hears(data);
 		};
-		socket.onclose = () => { if (socket === this.socket) this.over(); };
+		socket.onclose = ({ code }) => { if (socket === this.socket) this.over(code); };
 	}
 
-	over() {
+	over(code) {
 		const unanswered = [...this.open.values()];
 		this.open.clear();
 		this.welcomed = false;
 		this.socket.onclose = this.socket.onmessage = null;
-		this.lost();
+		this.lost(code);
 		for (const answer of unanswered) answer({ ev: "error", message: "the connection was lost before the answer" });
 		setTimeout(() => this.connect(), this.pause * (0.5 + Math.random() / 2));
 		this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);

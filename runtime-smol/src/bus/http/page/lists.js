@@ -37,7 +37,6 @@ class Queue {
 		const focused = this.list.isFocused ? this.at(this.list.active)?.job : null;
 		this.reserved = running.filter((it) => it.why != null && it.state === "assigned");
 		Object.assign(this, { rows: pending, from, total: counters.pending });
-		this.shownAt = Date.now();
 		const most = 10_000;
 		const listed = Math.min(this.total, most);
 		let note = this.total ? `${counted(this.total)} in the order in which they will run` : "nothing waits";
@@ -70,7 +69,7 @@ class Queue {
 		say(priority, it.priority);
 		const again = it.evictions ? ` · evicted ${it.evictions === 1 ? "once" : `${it.evictions} times`}` : "";
 		say(why, it.why + again + (it.attempt > 1 ? ` · attempt ${it.attempt}` : ""));
-		say(age, span(it.age_ms + Date.now() - this.shownAt));
+		say(age, span(it.age_ms + model.now() - model.snapshot.time));
 		say(what, it.what);
 	}
 }

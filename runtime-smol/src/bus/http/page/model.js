@@ -10,6 +10,7 @@ class Model {
 	/** Another bus: nothing of before holds. */
 	forget() {
 		this.snapshot = null;
+		this.isStale = false;
 		this.seq = 0;
 		this.offset = 0;
 		this.groups = new Map();
@@ -22,8 +23,8 @@ class Model {
 		this.course = new Course();
 	}
 
-	/** The time on the bus. */
-	now() { return Date.now() + this.offset; }
+	/** The time on the bus; while that is not heard, until when it was. */
+	now() { return this.isStale ? this.snapshot.time : Date.now() + this.offset; }
 
 	event(event) {
 		if (event.seq <= this.seq) return;
@@ -39,7 +40,7 @@ class Model {
 	}
 
 	/** What happened here, and not on the bus. */
-	note(text) { this.keep({ note: text, time: this.now() }); }
+	note(text) { this.keep({ note: text, time: Date.now() + this.offset }); }
 
 	keep(event) {
 		this.events.push(event);
@@ -100,7 +101,7 @@ class Model {
 	}
 
 	ends(run, time, state, by) {
-		Object.assign(run, { end: time, state, by: by ?? run.by });
+		Object.assign(run, { end: time, state, by });
 		this.runs.delete(run.job);
 		const row = this.group(run.on).rows[run.slot];
 		if (row.run === run) row.run = null;
@@ -110,7 +111,7 @@ class Model {
 		const offset = Date.parse(snapshot.at) - Date.now();
 		if (Math.abs(offset - this.offset) > 40) this.offset = offset;
 		this.snapshot = snapshot;
-		snapshot.time = this.now();
+		snapshot.time = Date.now() + this.offset;
 		for (const group of this.groups.values()) Object.assign(group, { slots: 0, connected: false });
 		for (const { name, slots, connected, mode } of snapshot.schedulers) {
 			const group = this.group(name);

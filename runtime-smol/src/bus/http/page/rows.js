@@ -64,8 +64,10 @@ class Rows {
 		this.pool.forEach((row, at) => this.put(row, first + at, at < shown));
 	}
 
-	/* To ask where it is makes the browser lay everything out: that is done once. */
-	scroll(top) { this.top = this.view.scrollTop = top; }
+	/** To ask where it is makes the browser lay everything out, so that it is known. */
+	scroll(top) {
+		if (top !== this.top) this.top = this.view.scrollTop = top;
+	}
 
 	put(row, index, isThere) {
 		if (row.hidden === isThere) row.hidden = !isThere;
