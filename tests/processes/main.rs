@@ -17,6 +17,7 @@ mod places;
 mod scheduler_outcomes;
 mod scheduler_slots;
 mod spawn_failures;
+mod spool_is_ones_own;
 mod start_once_wait_any_time;
 mod stop_while_starting;
 mod term_then_kill;

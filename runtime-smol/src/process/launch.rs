@@ -8,7 +8,7 @@
 //! several times a process.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use sched_core::SpawnFailure;
 use super::command::Command;
 use super::error::{bad_command, failed};
 use super::run::Run;
+use super::spares::Spares;
 use super::start::{Started, Starter, Variables};
 
 /// How many starts go on at once in this program. A second thread gains 30 %
@@ -32,6 +33,8 @@ pub(super) struct Launch {
     pub(super) run: Run,
     pub(super) command: Command,
     pub(super) vars: Variables,
+    /// For its output.
+    pub(super) spares: Arc<Spares>,
 }
 
 /// What the threads share.
@@ -121,7 +124,7 @@ impl Launch {
             let command = &self.command;
             Err(bad_command(format!("{command} was abandoned before its start")))
         } else {
-            starter.start(&self.command, &self.vars)
+            starter.start(&self.command, &self.vars, &self.spares)
         };
         self.go(started);
     }

@@ -38,7 +38,8 @@
 //!   panic if it cannot. [`async_process::driver`] runs as a task instead; where
 //!   there are pidfds it has nothing to do.
 //! - Two descriptors a process, three when its output is captured, four when it
-//!   is spooled (the latter two until nobody holds the output any more). The soft
+//!   is spooled (the latter two until nobody holds the output any more; where
+//!   nothing was written, they are kept for the next run). The soft
 //!   limit of descriptors is raised to the hard one if the runs of a
 //!   [`SmolSpawner`] need it; processes started after that get the old soft
 //!   limit back.
@@ -70,6 +71,7 @@ mod lost;
 mod program;
 mod run;
 mod solo;
+mod spares;
 mod spawner;
 mod spool;
 mod start;

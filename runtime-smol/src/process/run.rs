@@ -14,6 +14,7 @@ use smol::future::{or, pending};
 
 use super::capture::{Capture, CapturedOutput};
 use super::group::{Group, Leader};
+use super::spares::Spooling;
 use super::spawner::Report;
 use super::spool::SpooledOutput;
 use super::start::Started;
@@ -75,7 +76,7 @@ async fn finish(
         group.kill_stragglers();
     }
     let status = reap(child).await;
-    (Exit { status, after_stop }, capture.map(Capture::finish), spool.map(SpooledOutput::finish))
+    (Exit { status, after_stop }, capture.map(Capture::finish), spool.map(Spooling::finish))
 }
 
 /// Carries out stops until the leader is dead. Returns whether a signal was

@@ -10,6 +10,7 @@ use smol::future::{or, pending};
 use super::command::Command;
 use super::launch::{Launch, launch};
 use super::run::{Line, Run};
+use super::spares::Spares;
 use super::spawner::{Control, REPORTS, Report};
 use super::task::ProcessResult;
 use crate::clock::Clock;
@@ -47,7 +48,7 @@ impl Solo {
         let (sender, reports) = bounded(REPORTS);
         let line = Line { stops, _place: Arc::default() };
         let run = Run { id: RunId::new(BinIndex::default(), 1), line, reports: sender };
-        launch(Launch { run, command: plan.command, vars: Vec::new() });
+        launch(Launch { run, command: plan.command, vars: Vec::new(), spares: Spares::new(0) });
         Self { clock, task, control, reports, orders: Some(orders) }
     }
 

@@ -13,6 +13,7 @@ use super::error::{SpawnerError, exhausted};
 use super::launch::{Launch, STARTS, launch};
 use super::limits;
 use super::run::{Line, Run, STOPS};
+use super::spares::Spares;
 use super::spool::SpooledOutput;
 use super::start::Variables;
 
@@ -40,6 +41,7 @@ pub struct SmolSpawner {
     places: Arc<()>,
     max_runs: usize,
     reports: Sender<Report>,
+    spares: Arc<Spares>,
 }
 
 /// What a run tells of itself: exactly one `SpawnFailed`, or one `Started`
@@ -95,7 +97,8 @@ impl SmolSpawner {
         let max_runs = max_runs.get();
         let (reports, receiver) = bounded(max_runs.saturating_mul(REPORTS));
         let places = Arc::new(());
-        Ok((Self { runs: HashMap::new(), places, max_runs, reports }, receiver))
+        let spares = Spares::new(max_runs);
+        Ok((Self { runs: HashMap::new(), places, max_runs, reports, spares }, receiver))
     }
 
     /// How many runs there may be at once.
@@ -135,7 +138,8 @@ impl ProcessSpawner for SmolSpawner {
         self.runs.insert(info.id, control);
         let line = Line { stops, _place: place };
         let run = Run { id: info.id, line, reports: self.reports.clone() };
-        launch(Launch { run, command: command.clone(), vars: variables(info) });
+        let spares = Arc::clone(&self.spares);
+        launch(Launch { run, command: command.clone(), vars: variables(info), spares });
         Ok(())
     }
 

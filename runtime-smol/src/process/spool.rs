@@ -18,15 +18,16 @@ use rustix::io::Errno;
 /// All that a process wrote to one of its descriptors.
 ///
 /// The file has no name, and is gone with the last copy of this. Each holds
-/// one descriptor, together with its copies.
-#[derive(Clone, Debug)]
+/// one descriptor, together with its copies; none if nothing was written.
+#[derive(Clone, Default, Debug)]
 pub struct Spool {
-    file: Arc<File>,
+    /// `None`: nothing was written, and the file is used again.
+    file: Option<Arc<File>>,
     len: u64,
 }
 
 /// All that a process wrote, by descriptor.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct SpooledOutput {
     /// What went to standard output.
     pub stdout: Spool,
@@ -42,22 +43,11 @@ pub struct SpoolReader<'a> {
 }
 
 impl Spool {
-    /// An empty file in `$TMPDIR`, or else in `/tmp`.
-    pub(super) fn new() -> io::Result<Self> {
-        let file = nameless(&env::temp_dir())?;
-        Ok(Self { file: Arc::new(file), len: 0 })
-    }
-
-    /// The process's own descriptor.
-    pub(super) fn share(&self) -> io::Result<File> {
-        self.file.try_clone()
-    }
-
-    /// Fixes the length. What a descendant that got away writes later is not
-    /// part of it.
-    fn finish(&mut self) -> io::Result<()> {
-        self.len = self.file.metadata()?.len();
-        Ok(())
+    /// What is in the file now. What a descendant that got away writes later is
+    /// not part of it.
+    fn new(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file: Some(Arc::new(file)), len })
     }
 
     /// How many bytes it has.
@@ -80,18 +70,15 @@ impl Spool {
 }
 
 impl SpooledOutput {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { stdout: Spool::new()?, stderr: Spool::new()? })
-    }
-
     /// What there is now that the process has ended.
-    pub(super) fn finish(mut self) -> Self {
-        for spool in [&mut self.stdout, &mut self.stderr] {
-            if let Err(why) = spool.finish() {
+    pub(super) fn new([stdout, stderr]: [File; 2]) -> Self {
+        let spool = |file| {
+            Spool::new(file).unwrap_or_else(|why| {
                 tracing::error!(%why, "what a process wrote is lost");
-            }
-        }
-        self
+                Spool::default()
+            })
+        };
+        Self { stdout: spool(stdout), stderr: spool(stderr) }
     }
 
     /// Whether nothing was written to either.
@@ -102,9 +89,13 @@ impl SpooledOutput {
 }
 
 impl PartialEq for Spool {
-    /// Whether they are the same file.
+    /// Whether they are the same file, or both nothing.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.file, &other.file)
+        match (&self.file, &other.file) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }
 
@@ -114,15 +105,20 @@ impl Read for SpoolReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.spool.len - self.at).unwrap_or(usize::MAX);
         let want = buffer.len().min(left);
-        let n = self.spool.file.read_at(&mut buffer[..want], self.at)?;
+        let Some(file) = &self.spool.file else { return Ok(0) };
+        let n = file.read_at(&mut buffer[..want], self.at)?;
         self.at += n as u64;
         Ok(n)
     }
 }
 
-/// Appending, so that processes that open it once more (`/dev/stdout`) do not
-/// write over each other.
-fn nameless(dir: &Path) -> io::Result<File> {
+/// An empty file in `$TMPDIR`, or else in `/tmp`. Appending, so that processes
+/// that open it once more (`/dev/stdout`) do not write over each other.
+pub(super) fn nameless() -> io::Result<File> {
+    nameless_in(&env::temp_dir())
+}
+
+fn nameless_in(dir: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC;
     match open(dir, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => Ok(file.into()),
@@ -166,11 +162,11 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_as_often_as_one_likes_and_no_further() {
-        let mut spool = Spool::new().unwrap();
-        let mut theirs = spool.share().unwrap();
+        let file = nameless().unwrap();
+        let mut theirs = file.try_clone().unwrap();
         theirs.write_all(b"one\n").unwrap();
         theirs.write_all(b"two\n").unwrap();
-        spool.finish().unwrap();
+        let spool = Spool::new(file).unwrap();
         theirs.write_all(b"late\n").unwrap();
         assert_eq!(
             (text(&spool), text(&spool), spool.len()),

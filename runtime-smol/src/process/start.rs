@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use async_process::{Child, Stdio};
 use rustix::process::Pid;
@@ -20,7 +20,7 @@ use super::group::{Group, kill_and_reap};
 use super::limits;
 use super::lost::Children;
 use super::program;
-use super::spool::SpooledOutput;
+use super::spares::{Spares, Spooling};
 
 /// How many descriptors must be free for a process to be started, so that none
 /// is missing half-way: async-process's pidfd and ours, and both ends of the pipe
@@ -33,7 +33,7 @@ pub(super) struct Started {
     pub(super) child: Child,
     pub(super) group: Group,
     pub(super) capture: Option<Capture>,
-    pub(super) spool: Option<SpooledOutput>,
+    pub(super) spool: Option<Spooling>,
 }
 
 /// Variables for the process, which win over those of its command.
@@ -59,6 +59,7 @@ impl Starter {
         &mut self,
         command: &Command,
         vars: &Variables,
+        spares: &Arc<Spares>,
     ) -> Result<Started, SpawnFailure> {
         drive_async_process();
         let path = program::resolve(command)?;
@@ -66,7 +67,7 @@ impl Starter {
         let kept = self.kept().map_err(what)?;
         let mut command_line = command_line(command, vars, &path);
         let (capture, spool) =
-            connect(&mut command_line, command.destination(), &kept.null).map_err(what)?;
+            connect(&mut command_line, command.destination(), &kept.null, spares).map_err(what)?;
         let start = Start { command, program: &path, kept };
         let (child, group) = start.launch(command_line)?;
         Ok(Started { child, group, capture, spool })
@@ -104,7 +105,8 @@ fn connect(
     command: &mut async_process::Command,
     to: Output,
     null: &OwnedFd,
-) -> io::Result<(Option<Capture>, Option<SpooledOutput>)> {
+    spares: &Arc<Spares>,
+) -> io::Result<(Option<Capture>, Option<Spooling>)> {
     command.stdin(null.try_clone()?);
     match to {
         Output::Null => {
@@ -121,8 +123,8 @@ fn connect(
             Ok((Some(capture), None))
         }
         Output::Spool => {
-            let spool = SpooledOutput::new()?;
-            command.stdout(spool.stdout.share()?).stderr(spool.stderr.share()?);
+            let (spool, [stdout, stderr]) = spares.take()?;
+            command.stdout(stdout).stderr(stderr);
             Ok((None, Some(spool)))
         }
     }
