@@ -5,16 +5,15 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::job::{Ending, Job, Phase, Unsaved};
+use super::job::{Ending, Job, Phase};
 use super::remote::{Remote, RemoteMode};
 use super::store::{StoredIds, StoredJob, StoredPhase};
 use super::story::Details;
-use super::{Exchange, ExchangeConfig, Peer, PersistOp, RestoreError};
+use super::{About, Exchange, ExchangeConfig, Peer, RestoreError, Unsaved};
 use crate::bus::v1::{
     AdminVerb, Durability, ErrorCode, PendingRow, Registration, Reply, RunningRow, SchedulerRow,
     Snapshot, Submission, WireState,
@@ -171,14 +170,18 @@ impl Exchange {
     /// Ends a job.
     pub fn cancel(&mut self, now: Instant, client: ClientId, re: Option<&RawValue>, job: JobId) {
         let now = self.begin(now);
-        match self.jobs.handle(job).filter(|handle| self.is_accepted(*handle)) {
+        match self.jobs.handle(job) {
             None => {
                 let message = format!("there is no job {job}, or it has ended");
                 self.refuse_for_good(client, re, ErrorCode::NoJob, &message);
             }
-            Some(handle) => {
+            Some(handle) if self.is_accepted(handle) => {
                 self.cancel_job(handle);
                 self.send(client, &Reply::Ok { re });
+            }
+            Some(_) => {
+                let message = format!("there is no job {job} yet");
+                self.refuse(client, re, ErrorCode::NoJob, &message);
             }
         }
         self.finish(now);
@@ -187,16 +190,15 @@ impl Exchange {
     /// Answers a submission under a key that is known: when its job is where it
     /// must be, as the first was.
     fn accept_again(&mut self, client: ClientId, re: Option<Box<RawValue>>, job: JobId) {
-        let handle = self.jobs.handle(job);
-        let known = handle.and_then(|handle| self.jobs.get_mut(handle));
-        match known.map(|job| &mut job.phase) {
-            Some(Phase::Unsaved(unsaved)) => unsaved.waiting.push((client, re)),
-            _ => self.accepted(client, re.as_deref(), job, true),
+        self.accepted(client, re.as_deref(), job, true);
+        if let Some(handle) = self.jobs.handle(job).filter(|handle| !self.is_accepted(*handle)) {
+            let after = self.persist_seq;
+            self.unsaved.push_back(Unsaved { after, handle, job, client, re });
         }
     }
 
     fn is_accepted(&self, handle: u32) -> bool {
-        self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved(_)))
+        self.jobs.get(handle).is_some_and(|job| job.accepted)
     }
 
     fn refuses(&self, job: &Submission<'_>) -> Option<(ErrorCode, Cow<'static, str>)> {
@@ -208,7 +210,7 @@ impl Exchange {
             );
             return Some((ErrorCode::TooLarge, Cow::Owned(message)));
         }
-        let waiting = self.queue.len() + self.parked.len() + self.backing_off + self.unsaved.len();
+        let waiting = self.queue.len() + self.parked.len() + self.backing_off;
         let (code, message) = if self.mode == RemoteMode::Draining {
             (ErrorCode::Draining, "the bus is draining; submit again after a resume")
         } else if self.disk_fails {
@@ -240,54 +242,31 @@ impl Exchange {
         }
         let owner = self.peers.get(&client).map(|peer| peer.session);
         let mut job = Job::new(id, payload, job.priority, job.opts.clone(), owner, now);
-        job.phase = Phase::Unsaved(Box::new(Unsaved { waiting: vec![(client, re)] }));
+        job.accepted = self.config.durability == Durability::Memory;
+        let accepted = job.accepted;
         let handle = self.add_job(job);
         self.reserve_ids();
         self.save(handle);
-        match self.config.durability {
-            Durability::Memory => self.saved(handle),
-            Durability::Fsync => self.unsaved.push_back((self.persist_seq, handle)),
-        }
-    }
-
-    /// A job is where it must be before it is accepted.
-    pub(super) fn saved(&mut self, handle: u32) {
-        let Some(job) = self.jobs.get_mut(handle) else { return };
-        let id = job.id;
-        let Phase::Unsaved(unsaved) = core::mem::replace(&mut job.phase, Phase::Pending) else {
-            return;
-        };
-        self.counters.accepted += 1;
         self.enqueue(handle);
         self.tell(handle, WireState::Pending, Details::default());
-        for (place, (client, re)) in unsaved.waiting.into_iter().enumerate() {
-            self.accepted(client, re.as_deref(), id, place > 0);
-        }
-    }
-
-    /// A job could not be put on disk: it was never accepted.
-    pub(super) fn not_saved(&mut self, handle: u32, why: &str) {
-        let Some(job) = self.forget(handle) else { return };
-        if let Some(key) = &job.opts().key {
-            self.end_key(job.id, key);
-        }
-        self.persist(PersistOp::Forget(job.id));
-        self.counters.refused += 1;
-        let Phase::Unsaved(unsaved) = job.phase else { return };
-        let message = format!("the bus cannot write to its disk: {why}; try again later");
-        for (client, re) in unsaved.waiting {
-            self.answer_refusal(client, re.as_deref(), ErrorCode::Storage, &message);
+        self.accepted(client, re.as_deref(), id, false);
+        if accepted {
+            self.counters.accepted += 1;
+        } else {
+            let after = self.persist_seq;
+            self.unsaved.push_back(Unsaved { after, handle, job: id, client, re });
         }
     }
 
     fn accepted(&mut self, client: ClientId, re: Option<&RawValue>, job: JobId, dup: bool) {
         if self.peers.contains_key(&client) {
+            let about = About::Job(job);
             let (job, seq) = (job.to_string(), self.story.seq);
-            self.send(client, &Reply::Accepted { re, job, seq, dup });
+            self.send_about(about, client, &Reply::Accepted { re, job, seq, dup });
         }
     }
 
-    fn answer_refusal(
+    pub(super) fn answer_refusal(
         &mut self,
         client: ClientId,
         re: Option<&RawValue>,
@@ -305,7 +284,7 @@ impl Exchange {
             Some(Phase::Pending | Phase::BackingOff { .. }) => {
                 self.conclude(handle, WireState::Cancelled, Details::default());
             }
-            Some(Phase::Unsaved(_)) | None => {}
+            None => {}
         }
     }
 }
@@ -328,7 +307,7 @@ impl Exchange {
             Some(since) => {
                 let missed: Option<Vec<_>> = self.story.after(since).map(|entries| {
                     let wanted = entries.filter(|entry| all || entry.owner == session);
-                    wanted.map(|entry| entry.frame.clone()).collect()
+                    wanted.map(|entry| (entry.job, entry.frame.clone())).collect()
                 });
                 let Some(missed) = missed else {
                     let message =
@@ -337,8 +316,8 @@ impl Exchange {
                     return self.finish(now);
                 };
                 self.send(client, &Reply::Ok { re });
-                for frame in missed {
-                    self.send_frame(client, frame);
+                for (job, frame) in missed {
+                    self.send_frame(About::Event(job), client, frame);
                 }
             }
         }
@@ -395,7 +374,7 @@ impl Exchange {
         !handles.is_empty()
     }
 
-    fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>) {
+    pub(super) fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>) {
         let snapshot = Snapshot {
             re,
             seq: self.story.seq,
@@ -408,7 +387,7 @@ impl Exchange {
             counters: self.counters(),
         };
         if let Ok(frame) = serde_json::to_string(&Reply::Snapshot(snapshot)) {
-            self.send_frame(client, frame.into());
+            self.send_frame(About::All(re.map(ToOwned::to_owned)), client, frame.into());
         }
     }
 

@@ -11,6 +11,7 @@ mod store;
 mod story;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -143,11 +144,11 @@ pub struct Exchange {
     out_now: VecDeque<(ClientId, Arc<str>)>,
     out: VecDeque<Out>,
     closes: VecDeque<ClientId>,
-    persist: VecDeque<Persist>,
+    persist: VecDeque<(u64, Write)>,
     persist_seq: u64,
     persisted: u64,
-    /// Jobs that are accepted once a number is on disk.
-    unsaved: VecDeque<(u64, u32)>,
+    /// Submissions that are accepted once a number is on disk.
+    unsaved: VecDeque<Unsaved>,
     disk_fails: bool,
     counters: Counters,
     waits: Histogram,
@@ -164,14 +165,51 @@ struct Peer {
     subscribed: Option<bool>,
 }
 
+/// What must be put on disk.
+#[derive(Debug)]
+enum Write {
+    /// The job at this handle, as it is when that is asked for; if it has ended
+    /// by then, nothing: its outcome follows.
+    Job(u32, JobId),
+    /// Something that does not change any more.
+    Op(PersistOp),
+}
+
+/// A submission whose job is not on disk yet.
+#[derive(Debug)]
+struct Unsaved {
+    /// What must be on disk.
+    after: u64,
+    handle: u32,
+    job: JobId,
+    /// Who has submitted it, or has done so again under the same key.
+    client: ClientId,
+    re: Option<Box<RawValue>>,
+}
+
 /// A message that may have to wait for the disk.
 #[derive(Debug)]
 struct Out {
     after: u64,
     to: ClientId,
     frame: Arc<str>,
+    about: About,
     /// The lease that it gives, if it is an assignment.
     gives: Option<LeaseId>,
+}
+
+/// What a message tells: it must not be told if it is about a job that the disk
+/// did not take.
+#[derive(Debug)]
+enum About {
+    /// A job, to somebody who has to do with it.
+    Job(JobId),
+    /// An event of a job, to somebody who watches.
+    Event(JobId),
+    /// All jobs; it answers this request.
+    All(Option<Box<RawValue>>),
+    /// None that the disk may not take.
+    Else,
 }
 
 impl Exchange {
@@ -233,9 +271,9 @@ impl Exchange {
         if self.ids_stored_in <= self.persisted {
             self.safe_sessions = self.ids_stored.session;
         }
-        while self.unsaved.front().is_some_and(|(needed, _)| *needed <= self.persisted) {
-            if let Some((_, handle)) = self.unsaved.pop_front() {
-                self.saved(handle);
+        while self.unsaved.front().is_some_and(|it| it.after <= self.persisted) {
+            if let Some(it) = self.unsaved.pop_front() {
+                self.saved(it.handle, it.job);
             }
         }
         self.finish(now);
@@ -247,9 +285,7 @@ impl Exchange {
     pub fn handle_persist_failed(&mut self, now: Instant, why: &str) {
         let now = self.begin(now);
         self.disk_fails = true;
-        while let Some((_, handle)) = self.unsaved.pop_front() {
-            self.not_saved(handle, why);
-        }
+        self.refuse_unsaved(why);
         self.finish(now);
     }
 
@@ -276,7 +312,16 @@ impl Exchange {
     /// What must be on disk next; `None`: nothing more. Only with
     /// [`Durability::Fsync`].
     pub fn poll_persist(&mut self) -> Option<Persist> {
-        self.persist.pop_front()
+        loop {
+            let (seq, write) = self.persist.pop_front()?;
+            let op = match write {
+                Write::Op(op) => Some(op),
+                Write::Job(handle, job) => self.record_of(handle, job),
+            };
+            if let Some(op) = op {
+                return Some(Persist { seq, op });
+            }
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
@@ -427,29 +472,39 @@ impl Exchange {
         }
     }
 
-    /// A change that must be on disk: the job as it is now.
+    /// A change that must be on disk: the job as it is now. Several changes
+    /// before the driver asks for the record are one.
     fn save(&mut self, handle: u32) {
         if self.config.durability == Durability::Memory {
             return;
         }
-        let Some(job) = self.jobs.get(handle) else {
-            return;
-        };
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        if !core::mem::replace(&mut job.unwritten, true) {
+            let write = Write::Job(handle, job.id);
+            self.write(write);
+        }
+    }
+
+    /// The record of a job as it is now, if it is still at that handle.
+    fn record_of(&mut self, handle: u32, id: JobId) -> Option<PersistOp> {
+        let job = self.jobs.get_mut(handle).filter(|job| job.id == id)?;
+        job.unwritten = false;
         let remote = job.lease().and_then(|lease| self.remotes.get(lease.remote));
         let phase = StoredPhase::of(job, remote);
-        let put = serde_json::to_string(&StoredJob::of(job, phase));
         // Nothing in the record can fail to be written as JSON.
-        if let Ok(record) = put {
-            let id = job.id;
-            self.persist(PersistOp::Put(id, record));
-        }
+        let record = serde_json::to_string(&StoredJob::of(job, phase)).ok()?;
+        Some(PersistOp::Put(id, record))
     }
 
     fn persist(&mut self, op: PersistOp) {
         if self.config.durability == Durability::Fsync {
-            self.persist_seq += 1;
-            self.persist.push_back(Persist { seq: self.persist_seq, op });
+            self.write(Write::Op(op));
         }
+    }
+
+    fn write(&mut self, write: Write) {
+        self.persist_seq += 1;
+        self.persist.push_back((self.persist_seq, write));
     }
 
     /// Makes sure that the ids in use stay below those on disk.
@@ -477,13 +532,17 @@ impl Exchange {
 
     /// Sends what follows from what has been decided, once that is on disk.
     fn send(&mut self, to: ClientId, reply: &Reply<'_>) {
+        self.send_about(About::Else, to, reply);
+    }
+
+    fn send_about(&mut self, about: About, to: ClientId, reply: &Reply<'_>) {
         if let Ok(frame) = serde_json::to_string(reply) {
-            self.send_frame(to, frame.into());
+            self.send_frame(about, to, frame.into());
         }
     }
 
-    fn send_frame(&mut self, to: ClientId, frame: Arc<str>) {
-        self.out.push_back(Out { after: self.persist_seq, to, frame, gives: None });
+    fn send_frame(&mut self, about: About, to: ClientId, frame: Arc<str>) {
+        self.out.push_back(Out { after: self.persist_seq, to, frame, about, gives: None });
     }
 
     /// Sends what does not depend on the disk, and must not wait for it: with
@@ -527,11 +586,11 @@ impl Exchange {
         self.story.seq += 1;
         self.reserve_ids();
         let job = self.jobs.get(handle)?;
-        let owner = job.owner();
+        let (id, owner) = (job.id, job.owner());
         let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
         let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
         let Reply::Job(change) = reply else { return None };
-        Some((change, self.story.add(owner, frame)))
+        Some((change, self.story.add(id, owner, frame)))
     }
 
     /// Tells an event to everybody who wants to know, once what has been given
@@ -544,7 +603,7 @@ impl Exchange {
         let listeners: Vec<ClientId> =
             self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
         for client in listeners {
-            self.send_frame(client, entry.frame.clone());
+            self.send_frame(About::Event(entry.job), client, entry.frame.clone());
         }
     }
 

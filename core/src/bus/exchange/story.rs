@@ -1,7 +1,7 @@
 //! What happened to jobs: numbered, kept for a while, told to who asked.
 
 use alloc::borrow::Cow;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
@@ -23,6 +23,7 @@ pub(super) struct Story {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) seq: u64,
+    pub(super) job: JobId,
     pub(super) owner: Option<SessionId>,
     pub(super) frame: Arc<str>,
     /// What must be on disk before anybody may know of it.
@@ -34,8 +35,8 @@ impl Story {
         Self { entries: VecDeque::new(), keep, seq }
     }
 
-    pub(super) fn add(&mut self, owner: Option<SessionId>, frame: Arc<str>) -> Entry {
-        let entry = Entry { seq: self.seq, owner, frame, after: u64::MAX };
+    pub(super) fn add(&mut self, job: JobId, owner: Option<SessionId>, frame: Arc<str>) -> Entry {
+        let entry = Entry { seq: self.seq, job, owner, frame, after: u64::MAX };
         self.entries.push_back(entry.clone());
         if self.entries.len() > self.keep {
             self.entries.pop_front();
@@ -49,6 +50,11 @@ impl Story {
         if let Some(entry) = newest_first.take_while(|it| it.seq >= seq).find(|it| it.seq == seq) {
             entry.after = after;
         }
+    }
+
+    /// Forgets what has happened to these jobs.
+    pub(super) fn forget(&mut self, jobs: &BTreeSet<JobId>) {
+        self.entries.retain(|entry| !jobs.contains(&entry.job));
     }
 
     /// The events that anybody may know of when so much is on disk.
@@ -177,7 +183,7 @@ mod tests {
         let mut story = Story::new(2, 10);
         for _ in 0..4 {
             story.seq += 1;
-            story.add(None, "x".into());
+            story.add(JobId::new(BinIndex::default(), 1), None, "x".into());
         }
         let seen = |seq| story.after(seq).map(|it| it.map(|entry| entry.seq).collect::<Vec<_>>());
         assert_eq!(seen(11), None);
@@ -185,5 +191,6 @@ mod tests {
         assert_eq!(seen(14), Some(alloc::vec![]));
         assert_eq!(seen(15), None, "never told");
     }
+    use crate::id::BinIndex;
     use alloc::vec::Vec;
 }
