@@ -3,7 +3,7 @@
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use super::job::{Ending, Job, Phase};
 use super::remote::{Remote, RemoteMode};
 use super::store::{StoredIds, StoredJob, StoredPhase};
-use super::story::Details;
+use super::story::{Details, Ended};
 use super::{About, Exchange, ExchangeConfig, Peer, RestoreError, Unsaved};
 use crate::bus::v1::{
     AdminVerb, Durability, ErrorCode, PendingRow, Registration, Reply, RunningRow, SchedulerRow,
-    Snapshot, Submission, WireState,
+    Snapshot, Submission, SubmitOptions, WireState,
 };
 use crate::id::{BinIndex, ClientId, JobId, LeaseId, SessionId};
 use crate::priority::Priority;
@@ -28,6 +28,11 @@ const ROWS_SHOWN: usize = 2000;
 /// How often an assignment is sent again. Whoever loses its connection after
 /// each of these cannot take it: its lease is left to lapse.
 const MOST_REMINDERS: u8 = 3;
+
+/// The options of a submission in an assignment, in bytes, at most: six numbers
+/// or words with their names, and a key of 256 bytes, each of which may be
+/// written as six.
+const LONGEST_OPTIONS: usize = 2048;
 
 /// What surrounds payload and options in an assignment, in bytes, at most.
 const AROUND_PAYLOAD: usize = 256;
@@ -86,13 +91,13 @@ impl Exchange {
     fn attach(&mut self, client: ClientId, session: SessionId, as_what: &Registration<'_>) -> u32 {
         let handle = self.remotes.handle(session).unwrap_or_else(|| {
             let name =
-                as_what.name.as_deref().map_or_else(|| session.to_string(), ToOwned::to_owned);
+                as_what.name.as_deref().map_or_else(|| session.to_string().into(), Arc::from);
             self.remotes.insert(Remote::new(session, name, as_what.slots, self.now))
         });
         if let Some(it) = self.remotes.get_mut(handle) {
             it.slots = as_what.slots;
             if let Some(name) = &as_what.name {
-                it.name = name.clone().into_owned();
+                it.name = (&**name).into();
             }
             let old = it.client.replace(client).filter(|old| *old != client);
             if let Some(old) = old {
@@ -202,8 +207,10 @@ impl Exchange {
     }
 
     fn refuses(&self, job: &Submission<'_>) -> Option<(ErrorCode, Cow<'static, str>)> {
-        let opts = serde_json::to_string(&job.opts).map_or(0, |opts| opts.len());
-        let (size, most) = (job.payload.len() + opts + AROUND_PAYLOAD, self.config.max_frame);
+        let (size, most) = (job.payload.len() + AROUND_PAYLOAD, self.config.max_frame);
+        // How long its terms are exactly matters to hardly any job.
+        let opts = if size + LONGEST_OPTIONS > most { length(&job.opts) } else { 0 };
+        let size = size + opts;
         if size > most {
             let message = format!(
                 "the job would be a message of {size} bytes to its scheduler; this bus takes {most}"
@@ -289,6 +296,10 @@ impl Exchange {
     }
 }
 
+fn length(opts: &SubmitOptions) -> usize {
+    serde_json::to_string(opts).map_or(0, |opts| opts.len())
+}
+
 /// Watching and steering.
 impl Exchange {
     /// Tells a client what happens from now on, after what it has missed.
@@ -307,7 +318,7 @@ impl Exchange {
             Some(since) => {
                 let missed: Option<Vec<_>> = self.story.after(since).map(|entries| {
                     let wanted = entries.filter(|entry| all || entry.owner == session);
-                    wanted.map(|entry| (entry.job, entry.frame.clone())).collect()
+                    wanted.filter_map(|entry| Some((entry.job, entry.frame()?))).collect()
                 });
                 let Some(missed) = missed else {
                     let message =
@@ -362,7 +373,7 @@ impl Exchange {
         let named = |handle: &u32| {
             self.remotes
                 .get(*handle)
-                .is_some_and(|it| it.name == name || it.session.to_string() == name)
+                .is_some_and(|it| &*it.name == name || it.session.to_string() == name)
         };
         let handles: Vec<u32> = self.remotes.handles().filter(named).collect();
         for handle in &handles {
@@ -383,7 +394,7 @@ impl Exchange {
             schedulers: self.scheduler_rows(),
             running: self.running_rows(),
             pending: self.pending_rows(),
-            ended: self.ended.iter().map(|(_, change)| &**change).collect(),
+            ended: self.ended.iter().filter_map(|(_, outcome)| outcome.told()).collect(),
             counters: self.counters(),
         };
         if let Ok(frame) = serde_json::to_string(&Reply::Snapshot(snapshot)) {
@@ -394,7 +405,7 @@ impl Exchange {
     fn scheduler_rows(&self) -> Vec<SchedulerRow> {
         let remotes = self.remotes.handles().filter_map(|handle| self.remotes.get(handle));
         let row = |it: &Remote| SchedulerRow {
-            name: it.name.clone(),
+            name: it.name.to_string(),
             session: it.session.to_string(),
             slots: it.slots,
             jobs: it.leases.len(),
@@ -413,7 +424,7 @@ impl Exchange {
                 job: job.id.to_string(),
                 priority: job.priority.number(),
                 state: if started.is_some() { WireState::Running } else { WireState::Assigned },
-                on: self.name_of(lease.remote).unwrap_or_default(),
+                on: self.name_of(lease.remote).map_or_else(String::new, |name| name.to_string()),
                 attempt: job.attempt,
                 ran_ms: started.map_or(0, |started| (self.now - started).as_millis() as u64),
                 evictions: job.evictions,
@@ -503,7 +514,7 @@ impl Exchange {
         }
         ended.sort_unstable_by_key(|(at, id, _)| (*at, *id));
         for (_, id, change) in ended {
-            exchange.ended.push_back((id, change));
+            exchange.ended.push_back((id, Ended::Told(change)));
         }
         exchange.key_ends.make_contiguous().sort_unstable();
         exchange.find_evictions();
@@ -571,10 +582,9 @@ impl Exchange {
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
-                let remote = self
-                    .remotes
-                    .handle(session)
-                    .unwrap_or_else(|| self.remotes.insert(Remote::new(session, name, slots, now)));
+                let remote = self.remotes.handle(session).unwrap_or_else(|| {
+                    self.remotes.insert(Remote::new(session, name.into(), slots, now))
+                });
                 let lease = super::job::Lease {
                     id: LeaseId::new(lease),
                     remote,

@@ -1,9 +1,12 @@
 //! Whether what is derived from the jobs agrees with them.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use core::cmp::Reverse;
+
+use serde_json::value::RawValue;
 
 use super::job::{Job, Phase};
 use super::remote::{Remote, RemoteMode};
@@ -56,9 +59,9 @@ impl Exchange {
     /// yet, or its outcome as it was told. For tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn fate(&self, job: JobId) -> Option<Option<&str>> {
+    pub fn fate(&self, job: JobId) -> Option<Option<Cow<'_, RawValue>>> {
         let lives = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle));
-        let ended = || self.ended.iter().find(|(id, _)| *id == job).map(|(_, told)| told.get());
+        let ended = || self.ended.iter().find(|(id, _)| *id == job).and_then(|(_, it)| it.told());
         lives.filter(|job| job.accepted).map(|_| None).or_else(|| ended().map(Some))
     }
 

@@ -15,7 +15,6 @@ mod unsaved;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -28,7 +27,7 @@ use self::job::{Job, Phase};
 use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
-use self::story::{Details, Entry, Story};
+use self::story::{Details, Ended, Entry, Story};
 use super::histogram::Histogram;
 use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, WireState};
 use crate::heap::IndexHeap;
@@ -138,8 +137,8 @@ pub struct Exchange {
     /// Sessions up to this one are another bus's.
     first_session: u64,
     story: Story,
-    /// The outcomes that were told last, as they were told, without output.
-    ended: VecDeque<(JobId, Box<RawValue>)>,
+    /// The outcomes that were told last, without output.
+    ended: VecDeque<(JobId, Ended)>,
     /// Messages that need not wait for the disk.
     out_now: VecDeque<(ClientId, Arc<str>)>,
     out: VecDeque<Out>,
@@ -376,8 +375,8 @@ impl Exchange {
 
     /// The events that are kept and may be told, as they are told: JSON texts,
     /// the oldest first. What waits for the disk is not among them.
-    pub fn events(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.story.told(self.persisted)
+    pub fn events(&self) -> impl Iterator<Item = Arc<str>> {
+        self.story.told(self.persisted).filter_map(Entry::frame)
     }
 
     fn begin(&mut self, now: Instant) -> Instant {
@@ -571,40 +570,36 @@ impl Exchange {
 
     /// Something has happened to a job: it is numbered, kept and told.
     fn tell(&mut self, handle: u32, state: WireState, details: Details) {
-        if let Some((_, entry)) = self.record(handle, state, details) {
-            self.publish(&entry);
+        if let Some(entry) = self.number(handle, state, details) {
+            self.publish(entry);
         }
     }
 
-    /// Numbers and keeps what has happened to a job.
-    fn record(
-        &mut self,
-        handle: u32,
-        state: WireState,
-        details: Details,
-    ) -> Option<(JobChange<'static>, Entry)> {
+    /// Numbers what has happened to a job.
+    fn number(&mut self, handle: u32, state: WireState, details: Details) -> Option<Entry> {
         self.story.seq += 1;
         self.reserve_ids();
         let job = self.jobs.get(handle)?;
-        let (id, owner) = (job.id, job.owner());
-        let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
-        let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
-        let Reply::Job(change) = reply else { return None };
-        Some((change, self.story.add(id, owner, frame)))
+        Some(Entry::new((self.story.seq, self.now), job, state, details))
     }
 
-    /// Tells an event to everybody who wants to know, once what has been given
-    /// out to the disk so far is there.
-    fn publish(&mut self, entry: &Entry) {
-        self.story.publish(entry.seq, self.persist_seq);
+    /// Keeps an event, and tells it to everybody who wants to know, once what
+    /// has been given out to the disk so far is there.
+    fn publish(&mut self, mut entry: Entry) -> Arc<Entry> {
+        entry.after = self.persist_seq;
         let wants = |peer: &Peer| {
             peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
         };
         let listeners: Vec<ClientId> =
             self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
-        for client in listeners {
-            self.send_frame(About::Event(entry.job), client, entry.frame.clone());
+        if let Some(frame) = (!listeners.is_empty()).then(|| entry.frame()).flatten() {
+            for client in listeners {
+                self.send_frame(About::Event(entry.job), client, frame.clone());
+            }
         }
+        let entry = Arc::new(entry);
+        self.story.add(entry.clone());
+        entry
     }
 
     /// The outcome of a job: it is kept and told, and the job is forgotten.
@@ -612,15 +607,14 @@ impl Exchange {
         self.dequeue(handle);
         self.timers.remove(handle);
         self.count_outcome(state);
-        let recorded = self.record(handle, state, details);
-        let (Some(job), Some((change, entry))) = (self.forget(handle), recorded) else {
+        let numbered = self.number(handle, state, details);
+        let (Some(job), Some(entry)) = (self.forget(handle), numbered) else {
             return;
         };
-        let kept = JobChange { output: None, ..change };
-        if let Ok(kept) = to_raw_value(&kept) {
-            self.keep_outcome(&job, kept);
-        }
-        self.publish(&entry);
+        self.put_outcome(&job, &entry);
+        let outcome = self.publish(entry).without_output();
+        self.ended.push_back((job.id, Ended::Event(outcome)));
+        self.forget_outcome();
     }
 
     fn add_job(&mut self, job: Job) -> u32 {
@@ -634,18 +628,27 @@ impl Exchange {
         Some(job)
     }
 
-    fn keep_outcome(&mut self, job: &Job, told: Box<RawValue>) {
-        if self.config.durability == Durability::Fsync {
-            let phase = StoredPhase::Ended { change: told.clone(), at: self.now.as_nanos() };
-            if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
-                self.persist(PersistOp::Put(job.id, record));
-            }
-        }
-        self.ended.push_back((job.id, told));
+    /// Forgets the oldest outcome, if there is one too many.
+    fn forget_outcome(&mut self) {
         if self.ended.len() > self.config.outcomes_kept {
             if let Some((id, _)) = self.ended.pop_front() {
                 self.persist(PersistOp::Forget(id));
             }
+        }
+    }
+
+    /// The outcome of a job must be on disk.
+    fn put_outcome(&mut self, job: &Job, entry: &Entry) {
+        if self.config.durability == Durability::Memory {
+            return;
+        }
+        // Nothing in the record can fail to be written as JSON.
+        let Ok(change) = to_raw_value(&JobChange { output: None, ..entry.change() }) else {
+            return;
+        };
+        let phase = StoredPhase::Ended { change, at: self.now.as_nanos() };
+        if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
+            self.persist(PersistOp::Put(job.id, record));
         }
     }
 
@@ -665,7 +668,7 @@ impl Exchange {
         *counter += 1;
     }
 
-    fn name_of(&self, remote: u32) -> Option<String> {
+    fn name_of(&self, remote: u32) -> Option<Arc<str>> {
         self.remotes.get(remote).map(|it| it.name.clone())
     }
 }

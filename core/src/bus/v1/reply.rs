@@ -224,7 +224,7 @@ pub struct Snapshot<'a> {
     /// they are many.
     pub pending: Vec<PendingRow>,
     /// The outcomes that were told last.
-    pub ended: Vec<&'a RawValue>,
+    pub ended: Vec<Cow<'a, RawValue>>,
     /// What was counted since the bus started.
     pub counters: Counters,
 }
