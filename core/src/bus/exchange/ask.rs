@@ -5,18 +5,17 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::job::{Ending, Job, Lease, Phase, Unsaved};
+use super::job::{Ending, Job, Lease, Phase};
 use super::remote::{Remote, RemoteMode};
 use super::store::{StoredIds, StoredJob, StoredPhase};
-use super::story::Details;
-use super::{Exchange, ExchangeConfig, Peer, PersistOp, RestoreError};
+use super::story::{Details, Ended};
+use super::{About, Exchange, ExchangeConfig, Peer, RestoreError, Unsaved};
 use crate::bus::v1::{
-    AdminVerb, Durability, ErrorCode, Registration, Reply, Submission, WireState,
+    AdminVerb, Durability, ErrorCode, Registration, Reply, Submission, SubmitOptions, WireState,
 };
 use crate::id::{BinIndex, ClientId, JobId, LeaseId, SessionId};
 use crate::priority::Priority;
@@ -25,6 +24,11 @@ use crate::time::Instant;
 /// How often an assignment is sent again. Whoever loses its connection after
 /// each of these cannot take it: its lease is left to lapse.
 const MOST_REMINDERS: u8 = 3;
+
+/// The options of a submission in an assignment, in bytes, at most: six numbers
+/// or words with their names, and a key of 256 bytes, each of which may be
+/// written as six.
+const LONGEST_OPTIONS: usize = 2048;
 
 /// What surrounds payload and options in an assignment, in bytes, at most.
 const AROUND_PAYLOAD: usize = 256;
@@ -83,13 +87,13 @@ impl Exchange {
     fn attach(&mut self, client: ClientId, session: SessionId, as_what: &Registration<'_>) -> u32 {
         let handle = self.remotes.handle(session).unwrap_or_else(|| {
             let name =
-                as_what.name.as_deref().map_or_else(|| session.to_string(), ToOwned::to_owned);
+                as_what.name.as_deref().map_or_else(|| session.to_string().into(), Arc::from);
             self.remotes.insert(Remote::new(session, name, as_what.slots, self.now))
         });
         if let Some(it) = self.remotes.get_mut(handle) {
             it.slots = as_what.slots;
             if let Some(name) = &as_what.name {
-                it.name = name.clone().into_owned();
+                it.name = (&**name).into();
             }
             let old = it.client.replace(client).filter(|old| *old != client);
             if let Some(old) = old {
@@ -167,14 +171,18 @@ impl Exchange {
     /// Ends a job.
     pub fn cancel(&mut self, now: Instant, client: ClientId, re: Option<&RawValue>, job: JobId) {
         let now = self.begin(now);
-        match self.jobs.handle(job).filter(|handle| self.is_accepted(*handle)) {
+        match self.jobs.handle(job) {
             None => {
                 let message = format!("there is no job {job}, or it has ended");
                 self.refuse_for_good(client, re, ErrorCode::NoJob, &message);
             }
-            Some(handle) => {
+            Some(handle) if self.is_accepted(handle) => {
                 self.cancel_job(handle);
                 self.send(client, &Reply::Ok { re });
+            }
+            Some(_) => {
+                let message = format!("there is no job {job} yet");
+                self.refuse(client, re, ErrorCode::NoJob, &message);
             }
         }
         self.finish(now);
@@ -183,28 +191,29 @@ impl Exchange {
     /// Answers a submission under a key that is known: when its job is where it
     /// must be, as the first was.
     fn accept_again(&mut self, client: ClientId, re: Option<Box<RawValue>>, job: JobId) {
-        let handle = self.jobs.handle(job);
-        let known = handle.and_then(|handle| self.jobs.get_mut(handle));
-        match known.map(|job| &mut job.phase) {
-            Some(Phase::Unsaved(unsaved)) => unsaved.waiting.push((client, re)),
-            _ => self.accepted(client, re.as_deref(), job, true),
+        self.accepted(client, re.as_deref(), job, true);
+        if let Some(handle) = self.jobs.handle(job).filter(|handle| !self.is_accepted(*handle)) {
+            let after = self.persist_seq;
+            self.unsaved.push_back(Unsaved { after, handle, job, client, re });
         }
     }
 
     fn is_accepted(&self, handle: u32) -> bool {
-        self.jobs.get(handle).is_some_and(|job| !matches!(job.phase, Phase::Unsaved(_)))
+        self.jobs.get(handle).is_some_and(|job| job.accepted)
     }
 
     fn refuses(&self, job: &Submission<'_>) -> Option<(ErrorCode, Cow<'static, str>)> {
-        let opts = serde_json::to_string(&job.opts).map_or(0, |opts| opts.len());
-        let (size, most) = (job.payload.len() + opts + AROUND_PAYLOAD, self.config.max_frame);
+        let (size, most) = (job.payload.len() + AROUND_PAYLOAD, self.config.max_frame);
+        // How long its terms are exactly matters to hardly any job.
+        let opts = if size + LONGEST_OPTIONS > most { length(&job.opts) } else { 0 };
+        let size = size + opts;
         if size > most {
             let message = format!(
                 "the job would be a message of {size} bytes to its scheduler; this bus takes {most}"
             );
             return Some((ErrorCode::TooLarge, Cow::Owned(message)));
         }
-        let waiting = self.waiting() + self.unsaved.len();
+        let waiting = self.waiting();
         let (code, message) = if self.mode == RemoteMode::Draining {
             (ErrorCode::Draining, "the bus is draining; submit again after a resume")
         } else if self.disk_fails {
@@ -236,54 +245,31 @@ impl Exchange {
         }
         let owner = self.peers.get(&client).map(|peer| peer.session);
         let mut job = Job::new(id, payload, job.priority, job.opts.clone(), owner, now);
-        job.phase = Phase::Unsaved(Box::new(Unsaved { waiting: vec![(client, re)] }));
+        job.accepted = self.config.durability == Durability::Memory;
+        let accepted = job.accepted;
         let handle = self.add_job(job);
         self.reserve_ids();
         self.save(handle);
-        match self.config.durability {
-            Durability::Memory => self.saved(handle),
-            Durability::Fsync => self.unsaved.push_back((self.persist_seq, handle)),
-        }
-    }
-
-    /// A job is where it must be before it is accepted.
-    pub(super) fn saved(&mut self, handle: u32) {
-        let Some(job) = self.jobs.get_mut(handle) else { return };
-        let id = job.id;
-        let Phase::Unsaved(unsaved) = core::mem::replace(&mut job.phase, Phase::Pending) else {
-            return;
-        };
-        self.counters.accepted += 1;
         self.enqueue(handle);
         self.tell(handle, WireState::Pending, Details::default());
-        for (place, (client, re)) in unsaved.waiting.into_iter().enumerate() {
-            self.accepted(client, re.as_deref(), id, place > 0);
-        }
-    }
-
-    /// A job could not be put on disk: it was never accepted.
-    pub(super) fn not_saved(&mut self, handle: u32, why: &str) {
-        let Some(job) = self.forget(handle) else { return };
-        if let Some(key) = &job.opts().key {
-            self.end_key(job.id, key);
-        }
-        self.persist(PersistOp::Forget(job.id));
-        self.counters.refused += 1;
-        let Phase::Unsaved(unsaved) = job.phase else { return };
-        let message = format!("the bus cannot write to its disk: {why}; try again later");
-        for (client, re) in unsaved.waiting {
-            self.answer_refusal(client, re.as_deref(), ErrorCode::Storage, &message);
+        self.accepted(client, re.as_deref(), id, false);
+        if accepted {
+            self.counters.accepted += 1;
+        } else {
+            let after = self.persist_seq;
+            self.unsaved.push_back(Unsaved { after, handle, job: id, client, re });
         }
     }
 
     fn accepted(&mut self, client: ClientId, re: Option<&RawValue>, job: JobId, dup: bool) {
         if self.peers.contains_key(&client) {
+            let about = About::Job(job);
             let (job, seq) = (job.to_string(), self.story.seq);
-            self.send(client, &Reply::Accepted { re, job, seq, dup });
+            self.send_about(about, client, &Reply::Accepted { re, job, seq, dup });
         }
     }
 
-    fn answer_refusal(
+    pub(super) fn answer_refusal(
         &mut self,
         client: ClientId,
         re: Option<&RawValue>,
@@ -301,9 +287,13 @@ impl Exchange {
             Some(Phase::Pending | Phase::BackingOff { .. }) => {
                 self.conclude(handle, WireState::Cancelled, Details::default());
             }
-            Some(Phase::Unsaved(_)) | None => {}
+            None => {}
         }
     }
+}
+
+fn length(opts: &SubmitOptions) -> usize {
+    serde_json::to_string(opts).map_or(0, |opts| opts.len())
 }
 
 /// Steering.
@@ -343,7 +333,7 @@ impl Exchange {
         let named = |handle: &u32| {
             self.remotes
                 .get(*handle)
-                .is_some_and(|it| it.name == name || it.session.to_string() == name)
+                .is_some_and(|it| &*it.name == name || it.session.to_string() == name)
         };
         let handles: Vec<u32> = self.remotes.handles().filter(named).collect();
         for handle in &handles {
@@ -393,7 +383,7 @@ impl Exchange {
         }
         ended.sort_unstable_by_key(|(at, id, _)| (*at, *id));
         for (_, id, change) in ended {
-            exchange.ended.push_back((id, change));
+            exchange.ended.push_back((id, Ended::Told(change)));
         }
         exchange.key_ends.make_contiguous().sort_unstable();
         exchange.find_evictions();
@@ -460,10 +450,9 @@ impl Exchange {
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
-                let remote = self
-                    .remotes
-                    .handle(session)
-                    .unwrap_or_else(|| self.remotes.insert(Remote::new(session, name, slots, now)));
+                let remote = self.remotes.handle(session).unwrap_or_else(|| {
+                    self.remotes.insert(Remote::new(session, name.into(), slots, now))
+                });
                 let lease = Lease {
                     expires: Some(now + self.config.lease),
                     started: started.map(Instant::from_nanos),

@@ -1,14 +1,17 @@
 //! Whether what is derived from the jobs agrees with them.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use core::cmp::Reverse;
 
+use serde_json::value::RawValue;
+
 use super::super::by_priority::ByPriority;
 use super::job::{Job, Phase};
 use super::remote::{Remote, RemoteMode};
-use super::{Exchange, JobId, LeaseId, SessionId};
+use super::{Exchange, JobId, LeaseId, SessionId, Write};
 
 type Verdict = Result<(), String>;
 
@@ -62,11 +65,10 @@ impl Exchange {
     /// yet, or its outcome as it was told. For tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn fate(&self, job: JobId) -> Option<Option<&str>> {
-        let unsaved = |job: &Job| matches!(job.phase, Phase::Unsaved(_));
+    pub fn fate(&self, job: JobId) -> Option<Option<Cow<'_, RawValue>>> {
         let lives = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle));
-        let ended = || self.ended.iter().find(|(id, _)| *id == job).map(|(_, told)| told.get());
-        lives.filter(|job| !unsaved(job)).map(|_| None).or_else(|| ended().map(Some))
+        let ended = || self.ended.iter().find(|(id, _)| *id == job).and_then(|(_, it)| it.told());
+        lives.filter(|job| job.accepted).map(|_| None).or_else(|| ended().map(Some))
     }
 
     fn check_job(&self, queue: &BTreeSet<u32>, handle: u32, job: &Job) -> Verdict {
@@ -79,9 +81,11 @@ impl Exchange {
         ensure(!parked || !job.declined().is_empty(), || format!("{id} is parked for nothing"))?;
         let timer = self.timers.iter().find(|(_, at)| *at == handle).map(|((due, _), _)| *due);
         ensure(timer == job.due(), || format!("{id} is due at {:?}, not {timer:?}", job.due()))?;
-        let unsaved = self.unsaved.iter().any(|(_, at)| *at == handle);
-        let is_unsaved = matches!(job.phase, Phase::Unsaved(_));
-        ensure(unsaved == is_unsaved, || format!("{id} is unsaved: {unsaved}"))?;
+        let unsaved = self.unsaved.iter().any(|it| it.handle == handle);
+        ensure(unsaved || job.accepted, || format!("{id} is unsaved: {unsaved}"))?;
+        let to_write = |(_, it): &(u64, Write)| matches!(it, Write::Job(_, of) if *of == id);
+        let writes = self.persist.iter().filter(|it| to_write(it)).count();
+        ensure(writes == usize::from(job.unwritten), || format!("{id} is written {writes} times"))?;
         let overdue = job.due().is_some_and(|due| due <= self.now);
         ensure(!overdue, || format!("{id} was due at {:?}", job.due()))
     }

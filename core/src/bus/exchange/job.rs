@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::ExchangeConfig;
 use crate::bus::v1::SubmitOptions;
-use crate::id::{ClientId, JobId, LeaseId, SessionId};
+use crate::id::{JobId, LeaseId, SessionId};
 use crate::policy::OnEvict;
 use crate::priority::Priority;
 use crate::queue::Place;
@@ -27,6 +27,11 @@ pub(super) struct Job {
     owner: u64,
     pub(super) submitted: Instant,
     pub(super) phase: Phase,
+    /// Whether it is where it must be before it is accepted. Until then nobody
+    /// hears of it, nothing is due about it, and it may have to be forgotten.
+    pub(super) accepted: bool,
+    /// Whether it has changed since its record was last given to the disk.
+    pub(super) unwritten: bool,
     /// The attempt that runs or comes next, from 1.
     pub(super) attempt: u32,
     /// How often it was started.
@@ -60,21 +65,12 @@ static AS_USUAL: Rare = Rare {
 /// Where a job is.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Not on disk yet, and so not accepted.
-    Unsaved(Box<Unsaved>),
     /// Waiting for a slot: in the queue, or parked because nobody wants it.
     Pending,
     /// Waiting for its next attempt.
     BackingOff { until: Instant },
     /// With a scheduler.
     Leased(Box<Lease>),
-}
-
-/// Who waits for the answer to a submission, and to which request: who submitted
-/// the job, and then who did so again under the same key.
-#[derive(Debug, Default)]
-pub(super) struct Unsaved {
-    pub(super) waiting: Vec<(ClientId, Option<Box<RawValue>>)>,
 }
 
 /// What a scheduler holds while it has a job.
@@ -146,7 +142,7 @@ impl Record for Job {
 }
 
 impl Job {
-    /// A job that was just submitted, or comes back from disk.
+    /// A job that is accepted at once, or comes back from disk.
     pub(super) fn new(
         id: JobId,
         payload: Box<RawValue>,
@@ -164,6 +160,8 @@ impl Job {
             owner: owner.map_or(0, SessionId::number),
             submitted,
             phase: Phase::Pending,
+            accepted: true,
+            unwritten: false,
             attempt: 1,
             starts: 0,
             evictions: 0,
@@ -239,9 +237,11 @@ impl Job {
 
     /// When something is due about it: the earliest of what applies.
     pub(super) fn due(&self) -> Option<Instant> {
+        if !self.accepted {
+            return None;
+        }
         let deadline = self.deadline();
         match &self.phase {
-            Phase::Unsaved(_) => None,
             Phase::Pending => self.expires().into_iter().chain(deadline).min(),
             Phase::BackingOff { until } => deadline.into_iter().chain([*until]).min(),
             Phase::Leased(lease) => {

@@ -101,7 +101,8 @@ impl Exchange {
         let remote = self.remote_of(client)?;
         let handle = *self.leases.get(&lease)?;
         let job = self.jobs.get(handle)?;
-        let held = job.lease().is_some_and(|lease| lease.remote == remote);
+        // Of what is not accepted yet nobody can have been told.
+        let held = job.accepted && job.lease().is_some_and(|lease| lease.remote == remote);
         (held && job.id == id).then_some(handle)
     }
 

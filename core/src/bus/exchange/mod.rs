@@ -12,11 +12,11 @@ mod store;
 mod story;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 mod why;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -29,10 +29,10 @@ use self::job::{Job, Phase};
 use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
-use self::story::{Details, Entry, Story};
+use self::story::{Details, Ended, Entry, Story};
 use super::by_priority::ByPriority;
 use super::histogram::Histogram;
-use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, WireState};
+use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, View, WireState};
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
 use crate::policy::Policy;
@@ -140,17 +140,17 @@ pub struct Exchange {
     /// Sessions up to this one are another bus's.
     first_session: u64,
     story: Story,
-    /// The outcomes that were told last, as they were told, without output.
-    ended: VecDeque<(JobId, Box<RawValue>)>,
+    /// The outcomes that were told last, without output.
+    ended: VecDeque<(JobId, Ended)>,
     /// Messages that need not wait for the disk.
     out_now: VecDeque<(ClientId, Arc<str>)>,
     out: VecDeque<Out>,
     closes: VecDeque<ClientId>,
-    persist: VecDeque<Persist>,
+    persist: VecDeque<(u64, Write)>,
     persist_seq: u64,
     persisted: u64,
-    /// Jobs that are accepted once a number is on disk.
-    unsaved: VecDeque<(u64, u32)>,
+    /// Submissions that are accepted once a number is on disk.
+    unsaved: VecDeque<Unsaved>,
     disk_fails: bool,
     counters: Counters,
     waiting: ByPriority,
@@ -168,14 +168,58 @@ struct Peer {
     subscribed: Option<bool>,
 }
 
+/// What must be put on disk.
+#[derive(Debug)]
+enum Write {
+    /// The job at this handle, as it is when that is asked for; if it has ended
+    /// by then, nothing: its outcome follows.
+    Job(u32, JobId),
+    /// Something that does not change any more.
+    Op(PersistOp),
+}
+
+/// A submission whose job is not on disk yet.
+#[derive(Debug)]
+struct Unsaved {
+    /// What must be on disk.
+    after: u64,
+    handle: u32,
+    job: JobId,
+    /// Who has submitted it, or has done so again under the same key.
+    client: ClientId,
+    re: Option<Box<RawValue>>,
+}
+
 /// A message that may have to wait for the disk.
 #[derive(Debug)]
 struct Out {
     after: u64,
     to: ClientId,
     frame: Arc<str>,
+    about: About,
     /// The lease that it gives, if it is an assignment.
     gives: Option<LeaseId>,
+}
+
+/// What a message tells: it must not be told if it is about a job that the disk
+/// did not take.
+#[derive(Debug)]
+enum About {
+    /// A job, to somebody who has to do with it.
+    Job(JobId),
+    /// An event of a job, to somebody who watches.
+    Event(JobId),
+    /// All jobs.
+    All(Asked),
+    /// None that the disk may not take.
+    Else,
+}
+
+/// What a snapshot answers.
+#[derive(Clone, Debug)]
+struct Asked {
+    re: Option<Box<RawValue>>,
+    view: View,
 }
 
 impl Exchange {
@@ -238,9 +282,9 @@ impl Exchange {
         if self.ids_stored_in <= self.persisted {
             self.safe_sessions = self.ids_stored.session;
         }
-        while self.unsaved.front().is_some_and(|(needed, _)| *needed <= self.persisted) {
-            if let Some((_, handle)) = self.unsaved.pop_front() {
-                self.saved(handle);
+        while self.unsaved.front().is_some_and(|it| it.after <= self.persisted) {
+            if let Some(it) = self.unsaved.pop_front() {
+                self.saved(it.handle, it.job);
             }
         }
         self.finish(now);
@@ -252,9 +296,7 @@ impl Exchange {
     pub fn handle_persist_failed(&mut self, now: Instant, why: &str) {
         let now = self.begin(now);
         self.disk_fails = true;
-        while let Some((_, handle)) = self.unsaved.pop_front() {
-            self.not_saved(handle, why);
-        }
+        self.refuse_unsaved(why);
         self.finish(now);
     }
 
@@ -281,7 +323,16 @@ impl Exchange {
     /// What must be on disk next; `None`: nothing more. Only with
     /// [`Durability::Fsync`].
     pub fn poll_persist(&mut self) -> Option<Persist> {
-        self.persist.pop_front()
+        loop {
+            let (seq, write) = self.persist.pop_front()?;
+            let op = match write {
+                Write::Op(op) => Some(op),
+                Write::Job(handle, job) => self.record_of(handle, job),
+            };
+            if let Some(op) = op {
+                return Some(Persist { seq, op });
+            }
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
@@ -342,8 +393,8 @@ impl Exchange {
 
     /// The events that are kept and may be told, as they are told: JSON texts,
     /// the oldest first. What waits for the disk is not among them.
-    pub fn events(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.story.told(self.persisted)
+    pub fn events(&self) -> impl Iterator<Item = Arc<str>> {
+        self.story.told(self.persisted).filter_map(Entry::frame)
     }
 
     fn begin(&mut self, now: Instant) -> Instant {
@@ -446,29 +497,39 @@ impl Exchange {
         }
     }
 
-    /// A change that must be on disk: the job as it is now.
+    /// A change that must be on disk: the job as it is now. Several changes
+    /// before the driver asks for the record are one.
     fn save(&mut self, handle: u32) {
         if self.config.durability == Durability::Memory {
             return;
         }
-        let Some(job) = self.jobs.get(handle) else {
-            return;
-        };
+        let Some(job) = self.jobs.get_mut(handle) else { return };
+        if !core::mem::replace(&mut job.unwritten, true) {
+            let write = Write::Job(handle, job.id);
+            self.write(write);
+        }
+    }
+
+    /// The record of a job as it is now, if it is still at that handle.
+    fn record_of(&mut self, handle: u32, id: JobId) -> Option<PersistOp> {
+        let job = self.jobs.get_mut(handle).filter(|job| job.id == id)?;
+        job.unwritten = false;
         let remote = job.lease().and_then(|lease| self.remotes.get(lease.remote));
         let phase = StoredPhase::of(job, remote);
-        let put = serde_json::to_string(&StoredJob::of(job, phase));
         // Nothing in the record can fail to be written as JSON.
-        if let Ok(record) = put {
-            let id = job.id;
-            self.persist(PersistOp::Put(id, record));
-        }
+        let record = serde_json::to_string(&StoredJob::of(job, phase)).ok()?;
+        Some(PersistOp::Put(id, record))
     }
 
     fn persist(&mut self, op: PersistOp) {
         if self.config.durability == Durability::Fsync {
-            self.persist_seq += 1;
-            self.persist.push_back(Persist { seq: self.persist_seq, op });
+            self.write(Write::Op(op));
         }
+    }
+
+    fn write(&mut self, write: Write) {
+        self.persist_seq += 1;
+        self.persist.push_back((self.persist_seq, write));
     }
 
     /// Makes sure that the ids in use stay below those on disk.
@@ -496,13 +557,17 @@ impl Exchange {
 
     /// Sends what follows from what has been decided, once that is on disk.
     fn send(&mut self, to: ClientId, reply: &Reply<'_>) {
+        self.send_about(About::Else, to, reply);
+    }
+
+    fn send_about(&mut self, about: About, to: ClientId, reply: &Reply<'_>) {
         if let Ok(frame) = serde_json::to_string(reply) {
-            self.send_frame(to, frame.into());
+            self.send_frame(about, to, frame.into());
         }
     }
 
-    fn send_frame(&mut self, to: ClientId, frame: Arc<str>) {
-        self.out.push_back(Out { after: self.persist_seq, to, frame, gives: None });
+    fn send_frame(&mut self, about: About, to: ClientId, frame: Arc<str>) {
+        self.out.push_back(Out { after: self.persist_seq, to, frame, about, gives: None });
     }
 
     /// Sends what does not depend on the disk, and must not wait for it: with
@@ -531,40 +596,36 @@ impl Exchange {
 
     /// Something has happened to a job: it is numbered, kept and told.
     fn tell(&mut self, handle: u32, state: WireState, details: Details) {
-        if let Some((_, entry)) = self.record(handle, state, details) {
-            self.publish(&entry);
+        if let Some(entry) = self.number(handle, state, details) {
+            self.publish(entry);
         }
     }
 
-    /// Numbers and keeps what has happened to a job.
-    fn record(
-        &mut self,
-        handle: u32,
-        state: WireState,
-        details: Details,
-    ) -> Option<(JobChange<'static>, Entry)> {
+    /// Numbers what has happened to a job.
+    fn number(&mut self, handle: u32, state: WireState, details: Details) -> Option<Entry> {
         self.story.seq += 1;
         self.reserve_ids();
         let job = self.jobs.get(handle)?;
-        let owner = job.owner();
-        let reply = Reply::Job(details.change(job, state, self.story.seq, self.now));
-        let frame: Arc<str> = serde_json::to_string(&reply).ok()?.into();
-        let Reply::Job(change) = reply else { return None };
-        Some((change, self.story.add(owner, frame)))
+        Some(Entry::new((self.story.seq, self.now), job, state, details))
     }
 
-    /// Tells an event to everybody who wants to know, once what has been given
-    /// out to the disk so far is there.
-    fn publish(&mut self, entry: &Entry) {
-        self.story.publish(entry.seq, self.persist_seq);
+    /// Keeps an event, and tells it to everybody who wants to know, once what
+    /// has been given out to the disk so far is there.
+    fn publish(&mut self, mut entry: Entry) -> Arc<Entry> {
+        entry.after = self.persist_seq;
         let wants = |peer: &Peer| {
             peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
         };
         let listeners: Vec<ClientId> =
             self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
-        for client in listeners {
-            self.send_frame(client, entry.frame.clone());
+        if let Some(frame) = (!listeners.is_empty()).then(|| entry.frame()).flatten() {
+            for client in listeners {
+                self.send_frame(About::Event(entry.job), client, frame.clone());
+            }
         }
+        let entry = Arc::new(entry);
+        self.story.add(entry.clone());
+        entry
     }
 
     /// The outcome of a job: it is kept and told, and the job is forgotten.
@@ -572,15 +633,14 @@ impl Exchange {
         self.dequeue(handle);
         self.timers.remove(handle);
         self.count_outcome(state);
-        let recorded = self.record(handle, state, details);
-        let (Some(job), Some((change, entry))) = (self.forget(handle), recorded) else {
+        let numbered = self.number(handle, state, details);
+        let (Some(job), Some(entry)) = (self.forget(handle), numbered) else {
             return;
         };
-        let kept = JobChange { output: None, ..change };
-        if let Ok(kept) = to_raw_value(&kept) {
-            self.keep_outcome(&job, kept);
-        }
-        self.publish(&entry);
+        self.put_outcome(&job, &entry);
+        let outcome = self.publish(entry).without_output();
+        self.ended.push_back((job.id, Ended::Event(outcome)));
+        self.forget_outcome();
     }
 
     fn add_job(&mut self, job: Job) -> u32 {
@@ -594,18 +654,27 @@ impl Exchange {
         Some(job)
     }
 
-    fn keep_outcome(&mut self, job: &Job, told: Box<RawValue>) {
-        if self.config.durability == Durability::Fsync {
-            let phase = StoredPhase::Ended { change: told.clone(), at: self.now.as_nanos() };
-            if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
-                self.persist(PersistOp::Put(job.id, record));
-            }
-        }
-        self.ended.push_back((job.id, told));
+    /// Forgets the oldest outcome, if there is one too many.
+    fn forget_outcome(&mut self) {
         if self.ended.len() > self.config.outcomes_kept {
             if let Some((id, _)) = self.ended.pop_front() {
                 self.persist(PersistOp::Forget(id));
             }
+        }
+    }
+
+    /// The outcome of a job must be on disk.
+    fn put_outcome(&mut self, job: &Job, entry: &Entry) {
+        if self.config.durability == Durability::Memory {
+            return;
+        }
+        // Nothing in the record can fail to be written as JSON.
+        let Ok(change) = to_raw_value(&JobChange { output: None, ..entry.change() }) else {
+            return;
+        };
+        let phase = StoredPhase::Ended { change, at: self.now.as_nanos() };
+        if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
+            self.persist(PersistOp::Put(job.id, record));
         }
     }
 
@@ -627,7 +696,7 @@ impl Exchange {
         *counter += 1;
     }
 
-    fn name_of(&self, remote: u32) -> Option<String> {
+    fn name_of(&self, remote: u32) -> Option<Arc<str>> {
         self.remotes.get(remote).map(|it| it.name.clone())
     }
 }

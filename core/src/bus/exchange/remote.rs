@@ -1,7 +1,7 @@
 //! A scheduler of the bus.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::sync::Arc;
 use core::cmp::Reverse;
 
 use crate::heap::IndexHeap;
@@ -13,7 +13,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Remote {
     pub(super) session: SessionId,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) slots: u32,
     /// Its connection; `None` while that is broken and leases are left.
     pub(super) client: Option<ClientId>,
@@ -65,7 +65,7 @@ impl Record for Remote {
 }
 
 impl Remote {
-    pub(super) const fn new(session: SessionId, name: String, slots: u32, now: Instant) -> Self {
+    pub(super) const fn new(session: SessionId, name: Arc<str>, slots: u32, now: Instant) -> Self {
         Self {
             session,
             name,

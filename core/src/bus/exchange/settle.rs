@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use super::job::{Ending, Job, Lease, Phase};
 use super::remote::RemoteMode;
 use super::story::Details;
-use super::{Exchange, JobId, Out};
+use super::{About, Exchange, JobId, Out};
 use crate::bus::v1::{AssignOptions, Reply, RevokeWhy, WireState};
 use crate::id::{LeaseId, SessionId};
 use crate::queue::level;
@@ -122,7 +122,7 @@ impl Exchange {
         let Some(job) = self.jobs.get(handle) else { return };
         let Some(lease) = job.lease() else { return };
         let Some(to) = self.remotes.get(lease.remote).and_then(|it| it.client) else { return };
-        let id = lease.id;
+        let (id, about) = (lease.id, About::Job(job.id));
         let reply = Reply::Assign {
             job: job.id.to_string(),
             lease: id.number(),
@@ -136,7 +136,7 @@ impl Exchange {
         };
         if let Ok(frame) = serde_json::to_string(&reply) {
             let (after, frame) = (self.persist_seq, frame.into());
-            self.out.push_back(Out { after, to, frame, gives: Some(id) });
+            self.out.push_back(Out { after, to, frame, about, gives: Some(id) });
         }
     }
 

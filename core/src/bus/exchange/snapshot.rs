@@ -1,15 +1,16 @@
 //! What there is, told to who watches.
 
+use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::Exchange;
 use super::job::{Job, Lease, Phase};
 use super::remote::Remote;
 use super::story::rfc3339;
 use super::why::Reasons;
+use super::{About, Asked, Exchange};
 use crate::bus::label::label;
 use crate::bus::v1::{
     ErrorCode, PendingRow, Quantiles, Reply, RunningRow, SchedulerRow, Snapshot, StoppingRow,
@@ -39,7 +40,7 @@ impl Exchange {
             Some(since) => {
                 let missed: Option<Vec<_>> = self.story.after(since).map(|entries| {
                     let wanted = entries.filter(|entry| all || entry.owner == session);
-                    wanted.map(|entry| entry.frame.clone()).collect()
+                    wanted.filter_map(|entry| Some((entry.job, entry.frame()?))).collect()
                 });
                 let Some(missed) = missed else {
                     let message =
@@ -48,8 +49,8 @@ impl Exchange {
                     return self.finish(now);
                 };
                 self.send(client, &Reply::Ok { re });
-                for frame in missed {
-                    self.send_frame(client, frame);
+                for (job, frame) in missed {
+                    self.send_frame(About::Event(job), client, frame);
                 }
             }
         }
@@ -59,7 +60,7 @@ impl Exchange {
         self.finish(now);
     }
 
-    fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>, view: View) {
+    pub(super) fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>, view: View) {
         let reasons = Reasons::new(self);
         let quantile = |share| self.waits.quantile_ms(share);
         let ended = self.ended.iter().filter(|_| view.outcomes);
@@ -73,19 +74,20 @@ impl Exchange {
             running: self.running_rows(&reasons),
             from: view.from,
             pending: self.pending_rows(&reasons, view),
-            ended: ended.map(|(_, change)| &**change).collect(),
+            ended: ended.filter_map(|(_, outcome)| outcome.told()).collect(),
             counters: self.counters(),
             wait_ms: Quantiles { p50: quantile(0.5), p99: quantile(0.99) },
         };
         if let Ok(frame) = serde_json::to_string(&Reply::Snapshot(snapshot)) {
-            self.send_frame(client, frame.into());
+            let asked = Asked { re: re.map(ToOwned::to_owned), view };
+            self.send_frame(About::All(asked), client, frame.into());
         }
     }
 
     fn scheduler_rows(&self) -> Vec<SchedulerRow> {
         let remotes = self.remotes.handles().filter_map(|handle| self.remotes.get(handle));
         let row = |it: &Remote| SchedulerRow {
-            name: it.name.clone(),
+            name: it.name.to_string(),
             session: it.session.to_string(),
             slots: it.slots,
             jobs: it.leases.len(),
@@ -111,7 +113,7 @@ impl Exchange {
             job: job.id.to_string(),
             priority: job.priority.number(),
             state: if started.is_some() { WireState::Running } else { WireState::Assigned },
-            on: self.name_of(lease.remote).unwrap_or_default(),
+            on: self.name_of(lease.remote).map_or_else(String::new, |name| name.to_string()),
             attempt: job.attempt,
             ran_ms: started.map_or(0, |started| (self.now - started).as_millis() as u64),
             age_ms: (self.now - job.submitted).as_millis() as u64,

@@ -107,7 +107,7 @@ impl StoredPhase {
             (Phase::Leased(lease), Some(remote)) => Self::Leased {
                 lease: lease.id.number(),
                 session: remote.session.number(),
-                name: remote.name.clone(),
+                name: remote.name.to_string(),
                 slots: remote.slots,
                 level: lease.level,
                 started: lease.started.map(|started| started.as_nanos()),

@@ -1,32 +1,52 @@
 //! What happened to jobs: numbered, kept for a while, told to who asked.
 
 use alloc::borrow::Cow;
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
+use serde_json::value::{RawValue, to_raw_value};
+
 use super::job::Job;
-use crate::bus::v1::{JobChange, WireState};
+use crate::bus::v1::{JobChange, Reply, WireState};
 use crate::id::{JobId, SessionId};
+use crate::priority::Priority;
 use crate::spawner::ExitStatus;
 use crate::time::Instant;
 
-/// The events that are kept, so that who was away can catch up.
+/// The events that are kept, so that who was away can catch up. Their texts are
+/// made when somebody wants them: mostly nobody does.
 #[derive(Debug)]
 pub(super) struct Story {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Arc<Entry>>,
     keep: usize,
     /// The last event.
     pub(super) seq: u64,
 }
 
+/// Something that has happened to a job.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) seq: u64,
+    pub(super) job: JobId,
     pub(super) owner: Option<SessionId>,
-    pub(super) frame: Arc<str>,
     /// What must be on disk before anybody may know of it.
-    after: u64,
+    pub(super) after: u64,
+    state: WireState,
+    attempt: u32,
+    priority: Priority,
+    at: Instant,
+    details: Details,
+}
+
+/// An outcome that is kept.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// An event of this bus.
+    Event(Arc<Entry>),
+    /// As it was told before a restart.
+    Told(Box<RawValue>),
 }
 
 impl Story {
@@ -34,27 +54,22 @@ impl Story {
         Self { entries: VecDeque::new(), keep, seq }
     }
 
-    pub(super) fn add(&mut self, owner: Option<SessionId>, frame: Arc<str>) -> Entry {
-        let entry = Entry { seq: self.seq, owner, frame, after: u64::MAX };
-        self.entries.push_back(entry.clone());
+    pub(super) fn add(&mut self, entry: Arc<Entry>) {
+        self.entries.push_back(entry);
         if self.entries.len() > self.keep {
             self.entries.pop_front();
         }
-        entry
     }
 
-    /// This event may be told once so much is on disk.
-    pub(super) fn publish(&mut self, seq: u64, after: u64) {
-        let newest_first = self.entries.iter_mut().rev();
-        if let Some(entry) = newest_first.take_while(|it| it.seq >= seq).find(|it| it.seq == seq) {
-            entry.after = after;
-        }
+    /// Forgets what has happened to these jobs.
+    pub(super) fn forget(&mut self, jobs: &BTreeSet<JobId>) {
+        self.entries.retain(|entry| !jobs.contains(&entry.job));
     }
 
     /// The events that anybody may know of when so much is on disk.
-    pub(super) fn told(&self, persisted: u64) -> impl Iterator<Item = &Arc<str>> {
+    pub(super) fn told(&self, persisted: u64) -> impl Iterator<Item = &Entry> {
         let told = self.entries.iter().take_while(move |entry| entry.after <= persisted);
-        told.map(|entry| &entry.frame)
+        told.map(|entry| &**entry)
     }
 
     /// The first event that is kept, or the next if none is.
@@ -66,7 +81,7 @@ impl Story {
     /// has not happened yet (it was another bus that told it).
     pub(super) fn after(&self, seq: u64) -> Option<impl Iterator<Item = &Entry>> {
         let known = seq <= self.seq && seq + 1 >= self.first();
-        known.then(|| self.entries.iter().filter(move |entry| entry.seq > seq))
+        known.then(|| self.entries.iter().filter(move |it| it.seq > seq).map(|it| &**it))
     }
 }
 
@@ -74,7 +89,7 @@ impl Story {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Details {
     pub(super) by: Option<JobId>,
-    pub(super) on: Option<String>,
+    pub(super) on: Option<Arc<str>>,
     pub(super) ran_ms: Option<u64>,
     pub(super) exit: Option<ExitStatus>,
     pub(super) reason: Option<String>,
@@ -85,38 +100,77 @@ pub(super) struct Details {
     pub(super) grace_ms: Option<u64>,
 }
 
-impl Details {
-    pub(super) fn change(
-        self,
+impl Entry {
+    pub(super) fn new(
+        (seq, at): (u64, Instant),
         job: &Job,
         state: WireState,
-        seq: u64,
-        now: Instant,
-    ) -> JobChange<'static> {
-        let (code, signal) = match self.exit {
+        details: Details,
+    ) -> Self {
+        Self {
+            seq,
+            job: job.id,
+            owner: job.owner(),
+            after: 0,
+            state,
+            attempt: job.attempt,
+            priority: job.priority,
+            at,
+            details,
+        }
+    }
+
+    /// The same, without what the process wrote: that may be much.
+    pub(super) fn without_output(self: &Arc<Self>) -> Arc<Self> {
+        if self.details.output.is_none() {
+            return self.clone();
+        }
+        let mut shorter = Self::clone(self);
+        shorter.details.output = None;
+        Arc::new(shorter)
+    }
+
+    /// As it is told, if it can be written as JSON: nothing in it cannot.
+    pub(super) fn frame(&self) -> Option<Arc<str>> {
+        serde_json::to_string(&Reply::Job(self.change())).ok().map(Arc::from)
+    }
+
+    pub(super) fn change(&self) -> JobChange<'_> {
+        let details = &self.details;
+        let (code, signal) = match details.exit {
             Some(ExitStatus::Code(code)) => (Some(code), None),
             Some(ExitStatus::Signal(signal)) => (None, Some(signal)),
             Some(ExitStatus::Unknown) | None => (None, None),
         };
         JobChange {
-            seq,
-            job: job.id.to_string(),
-            state,
-            attempt: job.attempt,
-            priority: job.priority.number(),
-            by: self.by.map(|by| by.to_string()),
-            on: self.on.map(Cow::Owned),
-            ran_ms: self.ran_ms,
+            seq: self.seq,
+            job: self.job.to_string(),
+            state: self.state,
+            attempt: self.attempt,
+            priority: self.priority.number(),
+            by: details.by.map(|by| by.to_string()),
+            on: details.on.as_deref().map(Cow::Borrowed),
+            ran_ms: details.ran_ms,
             code,
             signal,
-            reason: self.reason.map(Cow::Owned),
-            output: self.output.map(Cow::Owned),
-            retry_ms: self.retry_ms,
-            slot: self.slot,
-            room_for: self.room_for.map(|job| job.to_string()),
-            grace_ms: self.grace_ms,
-            last: state.is_final(),
-            at: rfc3339(now),
+            reason: details.reason.as_deref().map(Cow::Borrowed),
+            output: details.output.as_deref().map(Cow::Borrowed),
+            retry_ms: details.retry_ms,
+            slot: details.slot,
+            room_for: details.room_for.map(|job| job.to_string()),
+            grace_ms: details.grace_ms,
+            last: self.state.is_final(),
+            at: rfc3339(self.at),
+        }
+    }
+}
+
+impl Ended {
+    /// As it is told, if it can be written as JSON: nothing in it cannot.
+    pub(super) fn told(&self) -> Option<Cow<'_, RawValue>> {
+        match self {
+            Self::Event(entry) => to_raw_value(&entry.change()).ok().map(Cow::Owned),
+            Self::Told(told) => Some(Cow::Borrowed(told)),
         }
     }
 }
@@ -180,10 +234,14 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_not_left_out_in_silence() {
+        let payload = RawValue::from_string("{}".to_string()).unwrap();
+        let (id, priority) = (JobId::new(BinIndex::default(), 1), Priority::new(1));
+        let job = Job::new(id, payload, priority, Default::default(), None, Instant::ZERO);
         let mut story = Story::new(2, 10);
         for _ in 0..4 {
             story.seq += 1;
-            story.add(None, "x".into());
+            let at = (story.seq, Instant::ZERO);
+            story.add(Arc::new(Entry::new(at, &job, WireState::Pending, Details::default())));
         }
         let seen = |seq| story.after(seq).map(|it| it.map(|entry| entry.seq).collect::<Vec<_>>());
         assert_eq!(seen(11), None);
@@ -191,5 +249,6 @@ mod tests {
         assert_eq!(seen(14), Some(alloc::vec![]));
         assert_eq!(seen(15), None, "never told");
     }
+    use crate::id::BinIndex;
     use alloc::vec::Vec;
 }

@@ -240,7 +240,7 @@ pub struct Snapshot<'a> {
     /// they are many.
     pub pending: Vec<PendingRow>,
     /// The outcomes that were told last.
-    pub ended: Vec<&'a RawValue>,
+    pub ended: Vec<Cow<'a, RawValue>>,
     /// What was counted since the bus started.
     pub counters: Counters,
     /// How long jobs waited for their first start, since the bus started.

@@ -224,7 +224,7 @@ impl Hub {
             Input::HttpAnswered => self.stats.http_requests += 1,
             Input::Watch(watch) => self.watches.push(watch),
             Input::KeptEvents(reply) => {
-                let events = self.broker.exchange().events().cloned().collect();
+                let events = self.broker.exchange().events().collect();
                 let _gone = reply.try_send(events);
             }
             Input::Shutdown => self.shut_down(),

@@ -5,13 +5,25 @@ use super::*;
 #[test]
 fn a_job_is_accepted_and_assigned_only_once_it_is_on_disk() {
     let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
-    scene.submits(1, 5);
+    scene.submits(1, 5).submits(1, 5);
     assert!(scene.said().is_empty());
-    let seq = scene.queue_writes().unwrap();
-    scene.exchange.handle_persisted(scene.now, seq);
-    assert_eq!(scene.said(), ["c1 accepted j1"]);
-    scene.commit();
-    assert_eq!(scene.said(), ["c2 assign j1 1"]);
+    scene.commits_once();
+    assert_eq!(scene.said(), ["c1 accepted j1", "c2 assign j1 1", "c1 accepted j2"]);
+    scene.reports(2, "j1", 1, "finished");
+    assert!(scene.said().is_empty());
+    scene.commits_once();
+    assert_eq!(scene.said(), ["c2 ok", "c2 assign j2 2"]);
+}
+
+#[test]
+fn changes_of_a_job_that_go_to_the_disk_together_are_one_record() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).queue_writes();
+    let [Persist { op: PersistOp::Put(job, record), .. }] = &scene.disk.queued[..] else {
+        panic!("{:?}", scene.disk.queued)
+    };
+    assert_eq!(job.to_string(), "j1");
+    assert!(record.contains(r#""leased":{"lease":1,"#), "{record}");
 }
 
 #[test]
@@ -45,13 +57,9 @@ fn the_kept_events_are_those_that_were_told_and_not_what_waits_for_the_disk() {
 #[test]
 fn a_lease_lasts_from_when_its_assignment_leaves_the_bus() {
     let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
-    scene.submits(1, 5).queue_writes();
-    scene.disk.apply();
-    let seq = scene.exchange.persist_seq;
-    scene.exchange.handle_persisted(scene.now, seq);
-    assert_eq!(scene.said(), ["c1 accepted j1"]);
-    scene.at(20).commit();
-    assert_eq!(scene.said(), ["c2 assign j1 1"]);
+    scene.submits(1, 5);
+    scene.at(20).commits_once();
+    assert_eq!(scene.said(), ["c1 accepted j1", "c2 assign j1 1"]);
     scene.at(34).beats(2, &[]);
     assert_eq!(scene.said(), ["c2 beat"]);
     scene.at(35).commit();
@@ -61,12 +69,55 @@ fn a_lease_lasts_from_when_its_assignment_leaves_the_bus() {
 #[test]
 fn an_assignment_whose_lease_is_over_does_not_leave_the_bus() {
     let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
-    scene.submits(1, 5);
-    let seq = scene.queue_writes().unwrap();
-    scene.exchange.handle_persisted(scene.now, seq);
-    scene.leaves(2, true).commit();
+    scene.submits(1, 5).leaves(2, true).commit();
     assert_eq!(scene.said(), ["c1 accepted j1"]);
     assert_eq!(scene.exchange.counters().pending, 1);
+}
+
+#[test]
+fn nothing_of_a_job_is_told_that_the_disk_did_not_take() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1), producer(3)]);
+    scene.hears(1, r#"{"cmd":"subscribe","since":0}"#).commit().said();
+    scene.submits(1, 5).hears(3, r#"{"cmd":"subscribe","id":"q"}"#);
+    scene.hears(2, r#"{"cmd":"subscribe","since":0}"#).disk_fails();
+    assert_eq!(scene.said(), ["c1 storage"]);
+    assert_eq!(scene.exchange.events().count(), 0);
+    scene.commits_once();
+    let frames: Vec<_> = core::iter::from_fn(|| scene.exchange.poll_transmit()).collect();
+    assert_eq!(frames.len(), 2, "{frames:?}");
+    assert_eq!((frames[0].0.number(), short(&frames[0].1)), (2, "ok".to_owned()));
+    let shown: Value = serde_json::from_str(&frames[1].1).unwrap();
+    assert_eq!((frames[1].0.number(), &shown["re"]), (3, &"q".into()));
+    let none = serde_json::json!([]);
+    assert_eq!((&shown["pending"], &shown["running"]), (&none, &none));
+    assert!(scene.disk.jobs.is_empty());
+}
+
+#[test]
+fn the_slot_of_a_job_that_the_disk_did_not_take_is_free_again() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    scene.submits(1, 8).submits(1, 8).commit().said();
+    scene.submits(1, 5).leaves(3, false).disk_fails();
+    assert_eq!(scene.said(), ["c1 storage"]);
+    scene.commit().submits(1, 4).commit();
+    assert_eq!(scene.said(), ["c1 accepted j4", "c2 assign j4 4"], "it may evict again");
+}
+
+#[test]
+fn nobody_can_report_on_what_is_not_accepted_yet() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits(1, 5).reports(2, "j1", 1, "finished").commit();
+    assert_eq!(scene.said(), ["c1 accepted j1", "c2 assign j1 1", "c2 stale_lease"]);
+}
+
+#[test]
+fn what_was_due_while_a_job_waited_for_the_disk_is_done_once_it_is_accepted() {
+    let mut scene = Scene::durable(&[producer(1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":1000}"#).at(2);
+    assert_eq!(scene.exchange.counters().expired, 0);
+    scene.hears(1, r#"{"cmd":"subscribe","since":0}"#).commit();
+    let told = ["c1 accepted j1", "c1 ok", "c1 1 j1 pending", "c1 2 j1 expired"];
+    assert_eq!(scene.said(), told);
 }
 
 #[test]
@@ -78,7 +129,7 @@ fn a_disk_that_fails_refuses_submissions_and_service_resumes_when_it_does() {
     scene.submits(1, 5).beats(2, &[]);
     assert_eq!(scene.said(), ["c1 storage", "c2 beat"]);
     scene.commit().at(300).submits_with(1, 5, key).commit();
-    assert_eq!(scene.said(), ["c1 accepted j2", "c2 assign j2 1"]);
+    assert_eq!(scene.said(), ["c1 accepted j2", "c2 assign j2 2"]);
     scene.at(700).submits_with(1, 5, key).commit();
     assert_eq!(scene.said().last().unwrap(), "c1 dup j2", "its own ten minutes");
 }
@@ -93,6 +144,24 @@ fn the_second_submission_under_a_key_waits_with_the_first() {
     assert!(scene.said().is_empty() && scene.disk.jobs.is_empty());
     scene.submits_with(1, 5, key).submits_with(2, 5, key).commit();
     assert_eq!(scene.said(), ["c1 accepted j2", "c2 dup j2"]);
+}
+
+#[test]
+fn a_failure_does_not_undo_what_is_accepted_and_was_submitted_again() {
+    let mut scene = Scene::durable(&[producer(1), producer(2)]);
+    let key = r#"{"key":"k"}"#;
+    scene.submits_with(1, 5, key);
+    let seq = scene.queue_writes().unwrap();
+    scene.disk.apply();
+    // This makes the answer to the second wait for more than the first needs.
+    scene.submits(2, 5).submits_with(2, 5, key);
+    scene.exchange.handle_persisted(scene.now, seq);
+    assert_eq!(scene.said(), ["c1 accepted j1"]);
+    scene.disk_fails();
+    assert_eq!(scene.said(), ["c2 storage"]);
+    scene.commit();
+    assert_eq!(scene.said(), ["c2 dup j1"]);
+    assert_eq!(scene.disk.jobs.len(), 1);
 }
 
 #[test]

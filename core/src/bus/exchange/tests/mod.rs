@@ -137,6 +137,14 @@ impl Scene {
         self
     }
 
+    /// What is to be written now is on disk, and nothing that follows from it.
+    fn commits_once(&mut self) -> &mut Self {
+        let seq = self.queue_writes().unwrap();
+        self.disk.apply();
+        self.exchange.handle_persisted(self.now, seq);
+        self
+    }
+
     fn disk_fails(&mut self) -> &mut Self {
         self.queue_writes();
         self.exchange.handle_persist_failed(self.now, "no space");
