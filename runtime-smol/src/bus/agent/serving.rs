@@ -381,7 +381,7 @@ impl Serving {
     async fn tell_stop(&self, job: JobId, cause: StopCause) {
         let Some(held) = self.held.jobs.get(&job) else { return };
         let by = match cause {
-            StopCause::Evicted { by } => self.held.jobs.get(&by).map(|it| it.bus_job),
+            StopCause::Evicted { by } => self.story.on_the_bus(by),
             StopCause::TimedOut(_) | StopCause::Cancelled => None,
         };
         let (job, lease, grace) = (held.bus_job, held.lease, self.grace);
@@ -392,7 +392,8 @@ impl Serving {
     async fn report_end(&self, held: &Held, ended: &Ended) {
         let (state, exit) = told(&ended.outcome);
         let by = match &ended.outcome {
-            Outcome::Evicted { by, .. } => self.held.jobs.get(by).map(|it| it.bus_job),
+            // That one may have ended by now.
+            Outcome::Evicted { by, .. } => self.story.on_the_bus(*by),
             _ => None,
         };
         let reason = match &ended.outcome {

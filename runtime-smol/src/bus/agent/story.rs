@@ -29,6 +29,11 @@ impl Story {
         self.on_the_bus.insert(job, on_the_bus);
     }
 
+    /// The bus's id of a job, also of one that has ended not long ago.
+    pub(super) fn on_the_bus(&self, job: JobId) -> Option<JobId> {
+        self.on_the_bus.get(&job).copied()
+    }
+
     pub(super) fn pass_on(&mut self, notice: &Notice) {
         match notice {
             Notice::Missed(count) => self.listener.miss(*count),
@@ -92,7 +97,7 @@ impl Story {
     }
 
     fn rename(&self, job: &mut JobId) {
-        *job = self.on_the_bus.get(job).copied().unwrap_or(*job);
+        *job = self.on_the_bus(*job).unwrap_or(*job);
     }
 }
 
@@ -124,6 +129,8 @@ mod tests {
             told.pass_on(&ended(id("j2"), id("j3")));
             assert_eq!(story.next().await, Some(Notice::Missed(4)));
             assert_eq!(story.next().await, Some(ended(id("j90"), id("j3"))));
+            assert_eq!(told.on_the_bus(id("j2")), Some(id("j90")), "although it has ended");
+            assert_eq!(told.on_the_bus(id("j3")), None);
         });
     }
 

@@ -35,7 +35,7 @@ class JobDialog {
 		const last = history[history.length - 1];
 		const isOver = last?.final === true;
 		this.cancel.disabled = isOver;
-		const facts = [["Now", isOver ? `${SIGNS[last.state]} ${STATES[last.state]}` : runs ? `▶ ${STATES[runs.state]}` : "◷ waits"]];
+		const facts = [["Now", isOver ? `${SIGNS[last.state]} ${STATES[last.state]}` : runs ? `${SIGNS[runs.state]} ${STATES[runs.state]}` : "◷ waits"]];
 		if (this.row?.what) facts.push(["What", this.row.what]);
 		facts.push(["Priority", String(this.row?.priority ?? last?.priority ?? "not known")]);
 		if (!isOver && waits) facts.push(["Waits because", waits.why]);
@@ -54,7 +54,7 @@ class JobDialog {
 		say($("caption", this.dialog), history[0] && isSubmission(history[0]) ? caption : `${caption}; what came before is not kept`);
 		$(".history tbody").replaceChildren(...history.slice(-500).map((event) => {
 			const name = stateOf(event);
-			return el("tr", { "data-state": name }, el("td", {}, clock(event.time)), el("td", {}, `${SIGNS[name] ?? "·"} ${STATES[name] ?? name}`), el("td", {}, details(event)));
+			return el("tr", { "data-state": name }, el("td", {}, clock(event.time)), el("td", { class: "state" }, `${SIGNS[name] ?? "·"} ${STATES[name] ?? name}`), el("td", {}, details(event)));
 		}));
 		const output = history.findLast((event) => event.output)?.output;
 		$("#job-output").hidden = !output;

@@ -130,6 +130,7 @@ class Log {
 		else delete row.dataset.job;
 		const name = event.job ? stateOf(event) : "note";
 		mark(row, "data-state", name);
+		mark(state, "class", "state");
 		say(state, event.job ? `${SIGNS[name] ?? "·"} ${STATES[name] ?? name}` : "· note");
 		say(what, event.note ?? details(event));
 	}
