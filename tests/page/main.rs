@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod axe;
+mod dialog;
 mod eviction;
 mod figures;
 mod foreign_origin;

@@ -12,12 +12,16 @@ use std::time::Duration;
 
 use futures_lite::FutureExt;
 use smol::Timer;
+use smol::lock::Semaphore;
 
 use self::launch::Launched;
 pub use self::tab::{Key, Tab, Work};
 
 /// After this long a test has failed: what it waits for does not happen.
 const GUARD: Duration = Duration::from_secs(120);
+
+/// Browsers that run at the same time, at most: each is half a dozen processes.
+static SEATS: Semaphore = Semaphore::new(4);
 
 /// Runs a test in an empty tab of a browser of its own, and then asks what every
 /// page must answer: that the console heard no error and that nothing was asked
@@ -33,6 +37,7 @@ pub fn in_a_browser(test: impl AsyncFnOnce(&mut Tab)) {
         return skip("no Chromium is installed (apt-get install chromium)");
     };
     smol::block_on(async {
+        let _seat = SEATS.acquire().await;
         let browser = in_time(Launched::start(&program)).await.expect("the browser starts");
         let mut tab = in_time(browser.tab()).await.expect("the browser opens a tab");
         if in_time(test(&mut tab)).await.is_none() {
