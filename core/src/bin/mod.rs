@@ -15,16 +15,16 @@ use core::num::NonZeroUsize;
 
 pub use self::view::{Action, JobView, Mode, Refusal, Stats, SubmitError, UnknownJob};
 
-use self::record::{Phase, Record};
+use self::record::{Phase, Record, TimerKey};
 use self::start::refuse;
 use crate::event::{Event, EventKind};
-use crate::heap::IndexHeap;
 use crate::id::{BinIndex, JobId, RunId, SlotId};
 use crate::job::{JobSpec, JobState, Outcome, StopCause};
 use crate::policy::Policy;
 use crate::process_task::TaskState;
 use crate::queue::Queue;
 use crate::runner::{PriorityRunner, RunOrder, RunView};
+use crate::sorted::Sorted;
 use crate::spawner::{Exit, ProcessSpawner, SpawnFailure};
 use crate::table::Table;
 use crate::time::Instant;
@@ -108,7 +108,7 @@ pub struct SchedulerBin<C> {
     seated: Vec<u32>,
     backing_off: usize,
     /// By job: the next time at which something is due about it.
-    timers: IndexHeap<(Instant, JobId)>,
+    timers: Sorted<TimerKey>,
     /// Until when nothing is started because the machine is exhausted.
     spawning_paused: Option<Instant>,
     /// Starts in a row that failed because of it.
@@ -140,7 +140,7 @@ impl<C> SchedulerBin<C> {
             jobs: Table::new(),
             seated: Vec::new(),
             backing_off: 0,
-            timers: IndexHeap::new(),
+            timers: Sorted::new(),
             spawning_paused: None,
             exhausted: 0,
             last_job: 0,
@@ -281,7 +281,7 @@ impl<C> SchedulerBin<C> {
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let job = self.timers.peek().map(|((due, _), _)| *due);
+        let job = self.timers.first().map(|(timer, _)| timer.due);
         job.into_iter().chain(self.spawning_paused).min()
     }
 
@@ -455,7 +455,7 @@ impl<C> SchedulerBin<C> {
     /// The outcome of a job: it is told, and the job is forgotten.
     fn conclude(&mut self, handle: u32, outcome: Outcome) {
         self.dequeue(handle);
-        self.timers.remove(handle);
+        self.disarm(handle);
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
@@ -478,7 +478,7 @@ impl<C> SchedulerBin<C> {
     fn view(&self, handle: u32) -> Option<JobView<'_, C>> {
         let record = self.jobs.get(handle)?;
         let state = match record.phase {
-            Phase::Pending { .. } => JobState::Pending,
+            Phase::Pending { .. } | Phase::Between => JobState::Pending,
             Phase::BackingOff { until, .. } => JobState::BackingOff { until },
             Phase::Active(slot) => {
                 let occupant = self.runner.at(slot)?;

@@ -5,8 +5,9 @@ use crate::id::{JobId, SlotId};
 use crate::job::JobSpec;
 use crate::policy::{OnEvict, Policy};
 use crate::queue::Place;
+use crate::sorted::Key;
 use crate::table;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// What a bin knows about a job.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Record<C> {
     /// Its owner cancelled it while it had a slot. However that run ends, the
     /// job does not come back.
     pub(super) cancelled: bool,
+    /// When something is due about it.
+    pub(super) timer: Option<Instant>,
     pub(super) tally: JobTally,
 }
 
@@ -30,6 +33,8 @@ pub(super) enum Phase {
     Pending { since: Instant },
     /// Between two attempts, without a slot since then.
     BackingOff { since: Instant, until: Instant },
+    /// Out of its slot, and not yet decided what becomes of it.
+    Between,
     /// In a slot.
     Active(SlotId),
 }
@@ -64,6 +69,14 @@ impl<C> Record<C> {
         self.spec.on_evict.unwrap_or(policy.on_evict)
     }
 
+    /// Whether any of its limits may make something due, or something is. A
+    /// job without has a timer only while its run is being stopped.
+    #[inline]
+    pub(super) const fn is_timed(&self) -> bool {
+        let JobSpec { time_limit, expiry, deadline, .. } = &self.spec;
+        self.timer.is_some() || time_limit.is_some() || expiry.is_some() || deadline.is_some()
+    }
+
     pub(super) fn may_retry(&self, policy: &Policy) -> bool {
         !self.cancelled
             && self.attempt < self.spec.max_attempts.unwrap_or(policy.max_attempts).get()
@@ -77,10 +90,31 @@ impl<C> Record<C> {
         Place::new(self.id, self.spec.priority, self.submitted, policy.aging)
     }
 
-    /// Books the time without a slot that ends now.
-    pub(super) fn end_wait(&mut self, now: Instant) {
-        if let Phase::Pending { since } | Phase::BackingOff { since, .. } = self.phase {
-            self.tally.waited += now - since;
+    /// Books the time without a slot that ends now, and returns it.
+    pub(super) fn end_wait(&mut self, now: Instant) -> Duration {
+        match self.phase {
+            Phase::Pending { since } | Phase::BackingOff { since, .. } => {
+                let waited = now - since;
+                self.tally.waited += waited;
+                waited
+            }
+            Phase::Between | Phase::Active(_) => Duration::ZERO,
         }
+    }
+}
+
+/// When a timer goes off, and for which job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimerKey {
+    pub(super) due: Instant,
+    pub(super) job: JobId,
+}
+
+impl Key for TimerKey {
+    type Number = u128;
+
+    #[inline]
+    fn number(self) -> u128 {
+        u128::from(self.due.as_nanos()) << 64 | u128::from(self.job.number())
     }
 }

@@ -18,7 +18,9 @@ impl<C> SchedulerBin<C> {
         };
         self.exhausted = 0;
         self.tell(EventKind::Started { run, job: info.job });
-        self.arm_seated(info.slot);
+        if let Some(handle) = self.seated(info.slot) {
+            self.arm_if_timed(handle);
+        }
     }
 
     /// Returns why the slot was being vacated, if it was.
@@ -75,7 +77,7 @@ impl<C> SchedulerBin<C> {
         if let Some(record) = self.jobs.get_mut(handle) {
             record.tally.ran += ended.ran;
             record.tally.evictions += u32::from(evicted);
-            record.phase = Phase::Pending { since: self.now };
+            record.phase = Phase::Between;
         }
     }
 
