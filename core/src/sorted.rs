@@ -78,6 +78,11 @@ impl<K: Key> Sorted<K> {
     #[inline]
     pub(crate) fn insert(&mut self, key: K, handle: u32) {
         let leaf = match self.nodes.entries(FRONT) {
+            [] if !self.nodes.is_empty() => {
+                self.nodes.push(FRONT, (key, handle));
+                self.len += 1;
+                return;
+            }
             front @ [.., first] if key.number() < first.0.number() && front.len() < ROOM => {
                 self.nodes.push(FRONT, (key, handle));
                 self.len += 1;

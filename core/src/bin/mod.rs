@@ -236,7 +236,7 @@ impl<C> SchedulerBin<C> {
     pub fn handle_started(&mut self, now: Instant, run: RunId) {
         let now = self.begin(now);
         self.run_started(now, run);
-        self.finish(now);
+        self.finish_unchanged(now);
     }
 
     /// There will be no process for this run.
@@ -255,7 +255,7 @@ impl<C> SchedulerBin<C> {
     /// Time has passed. Nothing acts before its time; calling early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.begin(now);
-        self.finish(now);
+        self.finish_unchanged(now);
     }
 
     /// What to do to a process next; `None`: nothing more. It must be carried out.
@@ -415,7 +415,14 @@ impl<C> SchedulerBin<C> {
         self.finish_vacated(self.now, vacated);
     }
 
-    /// What every input ends with.
+    /// What an input ends with that by itself lets nothing start.
+    fn finish_unchanged(&mut self, now: Instant) {
+        if self.is_anything_due(now) {
+            self.finish(now);
+        }
+    }
+
+    /// What every other input ends with.
     fn finish(&mut self, now: Instant) {
         self.finish_vacated(now, None);
     }
@@ -463,8 +470,7 @@ impl<C> SchedulerBin<C> {
         if matches!(record.phase, Phase::BackingOff { .. }) {
             self.backing_off -= 1;
         }
-        record.tally.total = self.now - record.submitted;
-        let (job, tally) = (record.id, record.tally);
+        let (job, tally) = (record.id, record.tally(self.now));
         self.jobs.remove(handle);
         self.stats.outcomes[outcome.kind() as usize] += 1;
         self.tell(EventKind::Ended { job, outcome, tally });
@@ -496,7 +502,7 @@ impl<C> SchedulerBin<C> {
             state,
             submitted: record.submitted,
             attempt: record.attempt,
-            evictions: record.tally.evictions,
+            evictions: record.sums.evictions,
             reserved: record.is_pending() && self.queue.is_reserved(record.place(&self.policy)),
         })
     }

@@ -5,6 +5,7 @@ use crate::id::{JobId, SlotId};
 use crate::job::JobSpec;
 use crate::policy::{OnEvict, Policy};
 use crate::queue::Place;
+use crate::runner::EndedRun;
 use crate::sorted::Key;
 use crate::table;
 use crate::time::{Duration, Instant};
@@ -23,7 +24,17 @@ pub(super) struct Record<C> {
     pub(super) cancelled: bool,
     /// When something is due about it.
     pub(super) timer: Option<Instant>,
-    pub(super) tally: JobTally,
+    pub(super) sums: Sums,
+}
+
+/// What the [`JobTally`] is made of, in nanoseconds: a million of jobs may wait,
+/// and this takes half the room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    waited: u64,
+    ran: u64,
+    pub(super) runs: u32,
+    pub(super) evictions: u32,
 }
 
 /// Where a job is.
@@ -57,7 +68,7 @@ impl<C> Record<C> {
     }
 
     pub(super) fn expires_at(&self) -> Option<Instant> {
-        let never_started = self.tally.runs == 0;
+        let never_started = self.sums.runs == 0;
         self.spec.expiry.filter(|_| never_started).map(|wait| self.submitted + wait)
     }
 
@@ -83,7 +94,7 @@ impl<C> Record<C> {
     }
 
     pub(super) fn is_shielded(&self, policy: &Policy) -> bool {
-        self.spec.shielded || policy.max_evictions.is_some_and(|most| self.tally.evictions >= most)
+        self.spec.shielded || policy.max_evictions.is_some_and(|most| self.sums.evictions >= most)
     }
 
     pub(super) fn place(&self, policy: &Policy) -> Place {
@@ -92,15 +103,31 @@ impl<C> Record<C> {
 
     /// Books the time without a slot that ends now, and returns it.
     pub(super) fn end_wait(&mut self, now: Instant) -> Duration {
-        match self.phase {
-            Phase::Pending { since } | Phase::BackingOff { since, .. } => {
-                let waited = now - since;
-                self.tally.waited += waited;
-                waited
-            }
-            Phase::Between | Phase::Active(_) => Duration::ZERO,
-        }
+        let waited = match self.phase {
+            Phase::Pending { since } | Phase::BackingOff { since, .. } => nanos(since, now),
+            Phase::Between | Phase::Active(_) => 0,
+        };
+        self.sums.waited += waited;
+        Duration::from_nanos(waited)
     }
+
+    /// Books a run that has ended.
+    pub(super) fn end_run(&mut self, ended: &EndedRun, evicted: bool) {
+        self.sums.ran += u64::try_from(ended.ran.as_nanos()).unwrap_or(u64::MAX);
+        self.sums.evictions += u32::from(evicted);
+        self.phase = Phase::Between;
+    }
+
+    /// Its life in figures, as it ends now.
+    pub(super) fn tally(&self, now: Instant) -> JobTally {
+        let Sums { waited, ran, runs, evictions } = self.sums;
+        let [waited, ran] = [waited, ran].map(Duration::from_nanos);
+        JobTally { total: now - self.submitted, waited, ran, runs, evictions }
+    }
+}
+
+const fn nanos(since: Instant, now: Instant) -> u64 {
+    now.as_nanos().saturating_sub(since.as_nanos())
 }
 
 /// When a timer goes off, and for which job.

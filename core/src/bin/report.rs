@@ -75,9 +75,7 @@ impl<C> SchedulerBin<C> {
             self.stats.useful += ended.occupied;
         }
         if let Some(record) = self.jobs.get_mut(handle) {
-            record.tally.ran += ended.ran;
-            record.tally.evictions += u32::from(evicted);
-            record.phase = Phase::Between;
+            record.end_run(ended, evicted);
         }
     }
 
@@ -87,7 +85,7 @@ impl<C> SchedulerBin<C> {
 
     fn requeue_victim(&mut self, handle: u32, by: JobId) {
         if let Some(record) = self.jobs.get(handle) {
-            let why = Requeue::Evicted { by, evictions: record.tally.evictions };
+            let why = Requeue::Evicted { by, evictions: record.sums.evictions };
             self.tell(EventKind::Requeued { job: record.id, why });
             self.enqueue(handle);
         }

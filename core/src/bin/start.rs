@@ -1,8 +1,8 @@
 //! Accepting jobs, and giving them slots: free ones, and by eviction.
 
-use super::record::{Phase, Record};
+use super::record::{Phase, Record, Sums};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
-use crate::event::{EventKind, JobTally};
+use crate::event::EventKind;
 use crate::id::{JobId, RunId, SlotId};
 use crate::job::{JobSpec, StopCause};
 use crate::queue::{PriorityKey, level};
@@ -50,9 +50,9 @@ impl<C> SchedulerBin<C> {
     }
 
     fn add(&mut self, now: Instant, id: JobId, spec: JobSpec<C>) -> u32 {
-        let (phase, timer, tally) = (Phase::Between, None, JobTally::default());
+        let (phase, timer, sums) = (Phase::Between, None, Sums::default());
         let (attempt, cancelled) = (1, false);
-        let record = Record { id, spec, submitted: now, phase, attempt, cancelled, timer, tally };
+        let record = Record { id, spec, submitted: now, phase, attempt, cancelled, timer, sums };
         let handle = self.jobs.insert(record);
         self.enqueue(handle);
         handle
@@ -144,7 +144,7 @@ impl<C> SchedulerBin<C> {
         };
         let waited = record.end_wait(now);
         record.phase = Phase::Active(run.slot);
-        record.tally.runs += 1;
+        record.sums.runs += 1;
         self.seat(run.slot, handle);
         self.last_run += 1;
         self.stats.runs += 1;

@@ -9,8 +9,22 @@ use crate::runner::Occupant;
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
+    /// Whether [`fire_timers`](Self::fire_timers) does anything.
+    #[inline]
+    pub(super) fn is_anything_due(&self, now: Instant) -> bool {
+        self.poll_timeout().is_some_and(|due| due <= now)
+    }
+
     /// Lets everything act that is due, in order of its time and then of jobs.
+    #[inline]
     pub(super) fn fire_timers(&mut self, now: Instant) {
+        if self.is_anything_due(now) {
+            self.fire_all(now);
+        }
+    }
+
+    #[cold]
+    fn fire_all(&mut self, now: Instant) {
         if self.spawning_paused.is_some_and(|until| until <= now) {
             self.spawning_paused = None;
             self.tell(EventKind::SpawningResumed);
