@@ -25,7 +25,9 @@ use crate::time::{Duration, Instant};
 pub struct PriorityRunner {
     slots: Vec<Option<Occupant>>,
     free: Sorted<u32>,
+    /// Empty where nothing is ever evicted.
     victims: Sorted<VictimKey>,
+    evicts: bool,
     by_run: Index,
     stopping: usize,
     orders: VecDeque<Order>,
@@ -143,10 +145,16 @@ impl PriorityRunner {
             slots: (0..count).map(|_| None).collect(),
             free,
             victims: Sorted::new(),
+            evicts: true,
             by_run: Index::new(),
             stopping: 0,
             orders: VecDeque::new(),
         }
+    }
+
+    /// One that need not know who would be evicted, because nobody ever is.
+    pub(crate) fn sparing(slots: NonZeroUsize) -> Self {
+        Self { evicts: false, ..Self::new(slots) }
     }
 
     /// How many slots there are.
@@ -201,7 +209,7 @@ impl PriorityRunner {
         let task = ProcessTask::new(now, time_limit, grace);
         self.slots[slot as usize] = Some(Occupant { info, task, level, shielded });
         self.by_run.insert(id.number(), slot);
-        if !shielded {
+        if self.evicts && !shielded {
             self.victims.insert(VictimKey::new(level, id), slot);
         }
         self.orders.push_back(Order::Spawn(id, info.slot));
@@ -364,7 +372,7 @@ impl PriorityRunner {
         let occupant = place.as_mut()?;
         if occupant.task.stop_cause().is_some() {
             self.stopping -= 1;
-        } else if !occupant.shielded {
+        } else if self.evicts && !occupant.shielded {
             self.victims.remove(VictimKey::new(occupant.level, run));
         }
         let ended = end(occupant);

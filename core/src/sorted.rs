@@ -60,7 +60,7 @@ impl<K: Key> Sorted<K> {
     /// The least key and its handle.
     #[inline]
     pub(crate) fn first(&self) -> Option<(K, u32)> {
-        self.nodes.entries(FRONT).last().copied()
+        self.nodes.front().last().copied()
     }
 
     /// The greatest key and its handle.
@@ -77,7 +77,7 @@ impl<K: Key> Sorted<K> {
     /// Puts a handle under a key, in place of what was there.
     #[inline]
     pub(crate) fn insert(&mut self, key: K, handle: u32) {
-        let leaf = match self.nodes.entries(FRONT) {
+        let leaf = match self.nodes.front() {
             [] if !self.nodes.is_empty() => {
                 self.nodes.push(FRONT, (key, handle));
                 self.len += 1;
@@ -105,7 +105,7 @@ impl<K: Key> Sorted<K> {
     /// Takes out what is under this key.
     #[inline]
     pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
-        let front = self.nodes.entries(FRONT);
+        let front = self.nodes.front();
         let may_shrink = front.len() > FEW || self.height == 0;
         match front {
             [.., first] if may_shrink && first.0.number() == key.number() => {

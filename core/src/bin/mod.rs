@@ -129,13 +129,17 @@ impl<C> SchedulerBin<C> {
     /// The bin at this place of a manager: its ids carry the place.
     #[must_use]
     pub fn with_index(index: BinIndex, slots: NonZeroUsize, policy: Policy) -> Self {
+        let runner = match policy.preempt_delta {
+            Some(_) => PriorityRunner::new(slots),
+            None => PriorityRunner::sparing(slots),
+        };
         Self {
             index,
             policy,
             now: Instant::ZERO,
             mode: Mode::Accepting,
             drained: false,
-            runner: PriorityRunner::new(slots),
+            runner,
             queue: Queue::new(),
             jobs: Table::new(),
             seated: Vec::new(),

@@ -46,6 +46,13 @@ impl<K: Key> Nodes<K> {
         self.entries.get(start..start + len).unwrap_or(&[])
     }
 
+    /// As [`entries`](Self::entries), of the first node.
+    #[inline]
+    pub(super) fn front(&self) -> &[(K, u32)] {
+        let len = self.lens.first().copied().unwrap_or(0);
+        self.entries.get(..len).unwrap_or(&[])
+    }
+
     #[inline]
     pub(super) fn is_full(&self, node: u32) -> bool {
         self.entries(node).len() == ROOM
