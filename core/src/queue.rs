@@ -1,11 +1,10 @@
 //! The order of pending jobs, and who among them has a slot reserved.
 
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use crate::id::JobId;
 use crate::priority::Priority;
-use crate::sorted::Sorted;
+use crate::sorted::{Key, Sorted};
 use crate::time::{Duration, Instant};
 
 /// Pending jobs by handle, in two orders.
@@ -54,9 +53,9 @@ impl Place {
 /// pending job grows at the same pace, so comparing `priority * interval +
 /// submitted` once is comparing them at any time.
 ///
-/// One number in 16 bytes, so that comparing takes no branches: that rank, of
+/// One number in 16 bytes: that rank, of
 /// 80 bits, and behind it the count of the job, of 48.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct QueueKey([u32; 4]);
 
 /// How many bits the count of a job has.
@@ -72,36 +71,33 @@ impl QueueKey {
         let submitted = i128::from(submitted.as_nanos()) >> coarser;
         let rank = i128::from(priority.number()) * (interval >> coarser) + submitted;
         let number = ((rank + RANK_BIAS) as u128) << COUNT_BITS | u128::from(job.count());
-        Self([96, 64, 32, 0].map(|shift| (number >> shift) as u32))
-    }
-
-    #[inline]
-    const fn number(self) -> u128 {
-        let Self([a, b, c, d]) = self;
-        (a as u128) << 96 | (b as u128) << 64 | (c as u128) << 32 | d as u128
+        Self([0, 32, 64, 96].map(|shift| (number >> shift) as u32))
     }
 }
 
-impl Ord for QueueKey {
+impl Key for QueueKey {
+    type Number = u128;
+
     #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.number().cmp(&other.number())
+    fn number(self) -> u128 {
+        let Self([d, c, b, a]) = self;
+        (a as u128) << 96 | (b as u128) << 64 | (c as u128) << 32 | d as u128
     }
 }
 
 /// A place in priority order.
 ///
-/// In parts of 4 bytes, so that it and a handle fill 16.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// In parts of 4 bytes, so that it and a handle fill 16, the lowest first.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct PriorityKey {
-    priority: i32,
     job: [u32; 2],
+    priority: i32,
 }
 
 impl PriorityKey {
     const fn new(priority: Priority, job: JobId) -> Self {
         let (priority, job) = (priority.number(), job.number());
-        Self { priority, job: [(job >> 32) as u32, job as u32] }
+        Self { priority, job: [job as u32, (job >> 32) as u32] }
     }
 
     #[inline]
@@ -111,48 +107,22 @@ impl PriorityKey {
 
     #[inline]
     pub(crate) const fn job(self) -> JobId {
-        JobId::from_number((self.job[0] as u64) << 32 | self.job[1] as u64)
+        JobId::from_number((self.job[1] as u64) << 32 | self.job[0] as u64)
     }
+}
 
-    /// Itself as one number, so that comparing takes no branches.
+impl Key for PriorityKey {
+    type Number = i128;
+
     #[inline]
-    const fn number(self) -> i128 {
+    fn number(self) -> i128 {
         (self.priority as i128) << 64 | self.job().number() as i128
     }
 }
 
-impl Ord for PriorityKey {
-    #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.number().cmp(&other.number())
-    }
-}
-
-macro_rules! partial_ord_by_number {
-    ($($key:ident),*) => {$(
-        impl PartialOrd for $key {
-            #[inline]
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-
-            #[inline]
-            fn lt(&self, other: &Self) -> bool {
-                self.number() < other.number()
-            }
-
-            #[inline]
-            fn le(&self, other: &Self) -> bool {
-                self.number() <= other.number()
-            }
-        }
-    )*};
-}
-
-partial_ord_by_number!(QueueKey, PriorityKey);
-
 /// The level of urgency of a job that has waited this long: its priority less
 /// one for every full interval.
+#[inline]
 pub(crate) fn level(priority: Priority, waited: Duration, aging: Option<Duration>) -> i64 {
     let gained = aging.and_then(interval_nanos).map_or(0, |interval| {
         let waited = i128::try_from(waited.as_nanos()).unwrap_or(i128::MAX);
@@ -184,8 +154,9 @@ impl Queue {
     }
 
     /// Whether a pending job has a reservation.
+    #[inline]
     pub(crate) fn is_reserved(&self, place: Place) -> bool {
-        self.reserved.last().is_some_and(|(last, _)| place.priority <= last)
+        self.reserved.last().is_some_and(|(last, _)| place.priority.number() <= last.number())
     }
 
     /// Puts a job in its place. If it comes before a job with a reservation,
@@ -196,7 +167,7 @@ impl Queue {
             self.aged.insert(aged, handle);
         }
         match self.reserved.last() {
-            Some((last, displaced)) if place.priority < last => {
+            Some((last, displaced)) if place.priority.number() < last.number() => {
                 self.reserved.remove(last);
                 self.unreserved.insert(last, displaced);
                 self.reserved.insert(place.priority, handle);

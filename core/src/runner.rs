@@ -2,15 +2,13 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::num::NonZeroUsize;
 
-use crate::heap::IndexHeap;
 use crate::id::{JobId, RunId, SlotId};
 use crate::index::Index;
 use crate::job::{Outcome, StopCause};
 use crate::process_task::{ProcessTask, TaskState};
-use crate::sorted::Sorted;
+use crate::sorted::{Key, Sorted};
 use crate::spawner::{Exit, RunInfo, Stop};
 use crate::time::{Duration, Instant};
 
@@ -27,7 +25,9 @@ use crate::time::{Duration, Instant};
 pub struct PriorityRunner {
     slots: Vec<Option<Occupant>>,
     free: Sorted<u32>,
-    victims: IndexHeap<Reverse<(i64, RunId)>>,
+    /// Empty where nothing is ever evicted.
+    victims: Sorted<VictimKey>,
+    evicts: bool,
     by_run: Index,
     stopping: usize,
     orders: VecDeque<Order>,
@@ -47,6 +47,35 @@ pub(crate) struct Occupant {
 enum Order {
     Spawn(RunId, SlotId),
     Stop(RunId, SlotId),
+}
+
+/// The place of a run among the victims: the least urgent first, and of those
+/// the one that started last, whose numbers are the greatest: both are inverted.
+#[derive(Clone, Copy, Debug)]
+struct VictimKey {
+    run: u64,
+    level: i64,
+}
+
+impl VictimKey {
+    #[inline]
+    const fn new(level: i64, run: RunId) -> Self {
+        Self { run: !run.number(), level: !level }
+    }
+
+    #[inline]
+    const fn level(self) -> i64 {
+        !self.level
+    }
+}
+
+impl Key for VictimKey {
+    type Number = i128;
+
+    #[inline]
+    fn number(self) -> i128 {
+        (self.level as i128) << 64 | self.run as i128
+    }
 }
 
 /// A run that is to be given a slot.
@@ -115,11 +144,17 @@ impl PriorityRunner {
         Self {
             slots: (0..count).map(|_| None).collect(),
             free,
-            victims: IndexHeap::new(),
+            victims: Sorted::new(),
+            evicts: true,
             by_run: Index::new(),
             stopping: 0,
             orders: VecDeque::new(),
         }
+    }
+
+    /// One that need not know who would be evicted, because nobody ever is.
+    pub(crate) fn sparing(slots: NonZeroUsize) -> Self {
+        Self { evicts: false, ..Self::new(slots) }
     }
 
     /// How many slots there are.
@@ -149,7 +184,8 @@ impl PriorityRunner {
     /// The run that would be evicted next, and its level.
     #[must_use]
     pub fn victim(&self) -> Option<(RunId, i64)> {
-        self.victims.peek().map(|(Reverse((level, run)), _)| (*run, *level))
+        let (slot, level) = self.victim_at()?;
+        self.at(slot).map(|it| (it.info.id, level))
     }
 
     /// A run that has not been reaped yet.
@@ -165,22 +201,23 @@ impl PriorityRunner {
 
     /// Gives the run the free slot with the lowest number; `None` if no slot
     /// is free.
+    #[inline]
     pub fn start(&mut self, now: Instant, run: RunRequest) -> Option<RunInfo> {
         let (_, slot) = self.free.pop_first()?;
         let RunRequest { id, job, attempt, level, shielded, time_limit, grace } = run;
         let info = RunInfo { id, job, attempt, slot: SlotId::new(slot) };
         let task = ProcessTask::new(now, time_limit, grace);
         self.slots[slot as usize] = Some(Occupant { info, task, level, shielded });
-        let slots = &self.slots;
-        self.by_run.insert(id.number(), slot, |slot| number_of(slots, slot));
-        if !shielded {
-            self.victims.insert(slot, Reverse((level, id)));
+        self.by_run.insert(id.number(), slot);
+        if self.evicts && !shielded {
+            self.victims.insert(VictimKey::new(level, id), slot);
         }
         self.orders.push_back(Order::Spawn(id, info.slot));
         Some(info)
     }
 
     /// Asks a run to end. Returns whether that is news; see [`ProcessTask::stop`].
+    #[inline]
     pub fn stop(&mut self, now: Instant, run: RunId, cause: StopCause) -> bool {
         self.slot_of(run).is_some_and(|slot| self.stop_at(now, slot, cause).is_some())
     }
@@ -198,6 +235,7 @@ impl PriorityRunner {
     }
 
     /// There is a process now. Returns its run; `None` if it is unknown.
+    #[inline]
     pub fn handle_started(&mut self, now: Instant, run: RunId) -> Option<RunInfo> {
         let slot = self.slot_of(run)?;
         self.act(slot, |task| task.handle_started(now)).map(|(info, ())| info)
@@ -213,6 +251,7 @@ impl PriorityRunner {
 
     /// A process was reaped; the slot is free. Returns how the run ended as
     /// well. `None`: an unknown run.
+    #[inline]
     pub fn handle_exit(
         &mut self,
         now: Instant,
@@ -235,6 +274,7 @@ impl PriorityRunner {
 
     /// What to do next to a process; `None`: nothing. Drain it after every
     /// other call. There are never more than three orders a slot.
+    #[inline]
     pub fn poll_order(&mut self) -> Option<RunOrder> {
         loop {
             let order = match self.orders.pop_front()? {
@@ -256,10 +296,11 @@ impl PriorityRunner {
     /// As [`victim`](Self::victim): its slot, and its level.
     #[inline]
     pub(crate) fn victim_at(&self) -> Option<(SlotId, i64)> {
-        self.victims.peek().map(|(Reverse((level, _)), slot)| (SlotId::new(slot), *level))
+        self.victims.first().map(|(key, slot)| (SlotId::new(slot), key.level()))
     }
 
     /// As [`stop`](Self::stop). Returns the run, if that is news.
+    #[inline]
     pub(crate) fn stop_at(
         &mut self,
         now: Instant,
@@ -279,16 +320,19 @@ impl PriorityRunner {
         self.act(slot, |task| task.change_cause(cause));
     }
 
+    #[inline]
     fn order_spawn(&self, run: RunId, slot: SlotId) -> Option<RunOrder> {
         self.at(slot).filter(|it| it.info.id == run).map(|it| RunOrder::Spawn(it.info))
     }
 
+    #[inline]
     fn order_stop(&mut self, run: RunId, slot: SlotId) -> Option<RunOrder> {
         let occupant = self.slots.get_mut(slot.number() as usize)?.as_mut();
         let stop = occupant.filter(|it| it.info.id == run)?.task.poll_stop()?;
         Some(RunOrder::Stop(run, stop))
     }
 
+    #[inline]
     fn slot_of(&self, run: RunId) -> Option<SlotId> {
         let slot = self.by_run.find(run.number(), |slot| number_of(&self.slots, slot));
         slot.map(SlotId::new)
@@ -311,7 +355,7 @@ impl PriorityRunner {
         let info = occupant.info;
         if after.0 && !before.0 {
             self.stopping += 1;
-            self.victims.remove(slot.number());
+            self.victims.remove(VictimKey::new(occupant.level, info.id));
         }
         if after.1 && !before.1 {
             self.orders.push_back(Order::Stop(info.id, slot));
@@ -328,10 +372,11 @@ impl PriorityRunner {
         let occupant = place.as_mut()?;
         if occupant.task.stop_cause().is_some() {
             self.stopping -= 1;
+        } else if self.evicts && !occupant.shielded {
+            self.victims.remove(VictimKey::new(occupant.level, run));
         }
         let ended = end(occupant);
         *place = None;
-        self.victims.remove(slot);
         self.free.insert(slot, slot);
         ended
     }
@@ -344,6 +389,7 @@ fn number_of(slots: &[Option<Occupant>], slot: u32) -> u64 {
 }
 
 impl Occupant {
+    #[inline]
     const fn view(&self) -> RunView {
         RunView {
             info: self.info,
@@ -354,6 +400,7 @@ impl Occupant {
         }
     }
 
+    #[inline]
     fn ended(&self, now: Instant, cause: Option<StopCause>) -> EndedRun {
         let ran = match self.task.state() {
             TaskState::Exited { ran } => ran,

@@ -26,10 +26,28 @@ pub(crate) struct Sorted<K> {
     len: usize,
 }
 
+/// What something is sorted by.
+pub(crate) trait Key: Copy {
+    type Number: Ord;
+
+    /// It as one number, so that comparing takes no branches: which of two keys
+    /// is less is as good as random, and a branch would be guessed wrong.
+    fn number(self) -> Self::Number;
+}
+
+impl Key for u32 {
+    type Number = Self;
+
+    #[inline]
+    fn number(self) -> Self {
+        self
+    }
+}
+
 /// The leaf with the least keys: it is always the same one.
 const FRONT: u32 = 0;
 
-impl<K: Ord + Copy> Sorted<K> {
+impl<K: Key> Sorted<K> {
     pub(crate) const fn new() -> Self {
         Self { nodes: Nodes::new(), root: FRONT, height: 0, len: 0 }
     }
@@ -42,11 +60,15 @@ impl<K: Ord + Copy> Sorted<K> {
     /// The least key and its handle.
     #[inline]
     pub(crate) fn first(&self) -> Option<(K, u32)> {
-        self.nodes.entries(FRONT).last().copied()
+        self.nodes.front().last().copied()
     }
 
     /// The greatest key and its handle.
+    #[inline]
     pub(crate) fn last(&self) -> Option<(K, u32)> {
+        if self.len == 0 {
+            return None;
+        }
         let greatest = |node| self.nodes.entries(node).first().copied();
         let leaf = (0..self.height).try_fold(self.root, |node, _| Some(greatest(node)?.1))?;
         greatest(leaf)
@@ -55,17 +77,24 @@ impl<K: Ord + Copy> Sorted<K> {
     /// Puts a handle under a key, in place of what was there.
     #[inline]
     pub(crate) fn insert(&mut self, key: K, handle: u32) {
-        let leaf = match self.nodes.entries(FRONT) {
-            front @ [.., first] if key < first.0 && front.len() < ROOM => {
+        let leaf = match self.nodes.front() {
+            [] if !self.nodes.is_empty() => {
                 self.nodes.push(FRONT, (key, handle));
                 self.len += 1;
                 return;
             }
-            front @ [greatest, ..] if key < greatest.0 && front.len() < ROOM => FRONT,
+            front @ [.., first] if key.number() < first.0.number() && front.len() < ROOM => {
+                self.nodes.push(FRONT, (key, handle));
+                self.len += 1;
+                return;
+            }
+            front @ [greatest, ..] if key.number() < greatest.0.number() && front.len() < ROOM => {
+                FRONT
+            }
             _ => self.leaf_with_room(key, handle),
         };
         let at = self.nodes.position(leaf, key);
-        if self.nodes.entries(leaf).get(at).is_some_and(|found| found.0 == key) {
+        if self.nodes.entries(leaf).get(at).is_some_and(|found| found.0.number() == key.number()) {
             self.nodes.remove(leaf, at);
             self.len -= 1;
         }
@@ -76,16 +105,18 @@ impl<K: Ord + Copy> Sorted<K> {
     /// Takes out what is under this key.
     #[inline]
     pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
-        let front = self.nodes.entries(FRONT);
+        let front = self.nodes.front();
         let may_shrink = front.len() > FEW || self.height == 0;
         match front {
-            [.., first] if may_shrink && first.0 == key => {
+            [.., first] if may_shrink && first.0.number() == key.number() => {
                 let handle = first.1;
                 self.nodes.truncate(FRONT);
                 self.len -= 1;
                 Some(handle)
             }
-            [greatest, ..] if may_shrink && key <= greatest.0 => self.remove_from(FRONT, key),
+            [greatest, ..] if may_shrink && key.number() <= greatest.0.number() => {
+                self.remove_from(FRONT, key)
+            }
             _ => self.remove_below(key),
         }
     }
@@ -111,7 +142,8 @@ impl<K: Ord + Copy> Sorted<K> {
 
     fn remove_from(&mut self, leaf: u32, key: K) -> Option<u32> {
         let at = self.nodes.position(leaf, key);
-        let (_, handle) = self.nodes.entries(leaf).get(at).filter(|found| found.0 == key)?;
+        let (_, handle) =
+            self.nodes.entries(leaf).get(at).filter(|found| found.0.number() == key.number())?;
         let handle = *handle;
         self.nodes.remove(leaf, at);
         self.len -= 1;

@@ -36,12 +36,10 @@ impl<R: Record> Table<R> {
             self.records.push(None);
             u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
         });
-        let id = R::number(record.id());
+        self.by_id.insert(R::number(record.id()), handle);
         if let Some(place) = self.records.get_mut(handle as usize) {
             *place = Some(record);
         }
-        let records = &self.records;
-        self.by_id.insert(id, handle, |other| number_of(records, other));
         handle
     }
 

@@ -15,16 +15,16 @@ use core::num::NonZeroUsize;
 
 pub use self::view::{Action, JobView, Mode, Refusal, Stats, SubmitError, UnknownJob};
 
-use self::record::{Phase, Record};
+use self::record::{Phase, Record, TimerKey};
 use self::start::refuse;
 use crate::event::{Event, EventKind};
-use crate::heap::IndexHeap;
 use crate::id::{BinIndex, JobId, RunId, SlotId};
 use crate::job::{JobSpec, JobState, Outcome, StopCause};
 use crate::policy::Policy;
 use crate::process_task::TaskState;
 use crate::queue::Queue;
 use crate::runner::{PriorityRunner, RunOrder, RunView};
+use crate::sorted::Sorted;
 use crate::spawner::{Exit, ProcessSpawner, SpawnFailure};
 use crate::table::Table;
 use crate::time::Instant;
@@ -108,7 +108,7 @@ pub struct SchedulerBin<C> {
     seated: Vec<u32>,
     backing_off: usize,
     /// By job: the next time at which something is due about it.
-    timers: IndexHeap<(Instant, JobId)>,
+    timers: Sorted<TimerKey>,
     /// Until when nothing is started because the machine is exhausted.
     spawning_paused: Option<Instant>,
     /// Starts in a row that failed because of it.
@@ -129,18 +129,22 @@ impl<C> SchedulerBin<C> {
     /// The bin at this place of a manager: its ids carry the place.
     #[must_use]
     pub fn with_index(index: BinIndex, slots: NonZeroUsize, policy: Policy) -> Self {
+        let runner = match policy.preempt_delta {
+            Some(_) => PriorityRunner::new(slots),
+            None => PriorityRunner::sparing(slots),
+        };
         Self {
             index,
             policy,
             now: Instant::ZERO,
             mode: Mode::Accepting,
             drained: false,
-            runner: PriorityRunner::new(slots),
+            runner,
             queue: Queue::new(),
             jobs: Table::new(),
             seated: Vec::new(),
             backing_off: 0,
-            timers: IndexHeap::new(),
+            timers: Sorted::new(),
             spawning_paused: None,
             exhausted: 0,
             last_job: 0,
@@ -236,7 +240,7 @@ impl<C> SchedulerBin<C> {
     pub fn handle_started(&mut self, now: Instant, run: RunId) {
         let now = self.begin(now);
         self.run_started(now, run);
-        self.finish(now);
+        self.finish_unchanged(now);
     }
 
     /// There will be no process for this run.
@@ -255,7 +259,7 @@ impl<C> SchedulerBin<C> {
     /// Time has passed. Nothing acts before its time; calling early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.begin(now);
-        self.finish(now);
+        self.finish_unchanged(now);
     }
 
     /// What to do to a process next; `None`: nothing more. It must be carried out.
@@ -281,7 +285,7 @@ impl<C> SchedulerBin<C> {
     /// When [`handle_timeout`](Self::handle_timeout) is due; `None`: never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let job = self.timers.peek().map(|((due, _), _)| *due);
+        let job = self.timers.first().map(|(timer, _)| timer.due);
         job.into_iter().chain(self.spawning_paused).min()
     }
 
@@ -415,7 +419,14 @@ impl<C> SchedulerBin<C> {
         self.finish_vacated(self.now, vacated);
     }
 
-    /// What every input ends with.
+    /// What an input ends with that by itself lets nothing start.
+    fn finish_unchanged(&mut self, now: Instant) {
+        if self.is_anything_due(now) {
+            self.finish(now);
+        }
+    }
+
+    /// What every other input ends with.
     fn finish(&mut self, now: Instant) {
         self.finish_vacated(now, None);
     }
@@ -455,7 +466,7 @@ impl<C> SchedulerBin<C> {
     /// The outcome of a job: it is told, and the job is forgotten.
     fn conclude(&mut self, handle: u32, outcome: Outcome) {
         self.dequeue(handle);
-        self.timers.remove(handle);
+        self.disarm(handle);
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
@@ -463,8 +474,7 @@ impl<C> SchedulerBin<C> {
         if matches!(record.phase, Phase::BackingOff { .. }) {
             self.backing_off -= 1;
         }
-        record.tally.total = self.now - record.submitted;
-        let (job, tally) = (record.id, record.tally);
+        let (job, tally) = (record.id, record.tally(self.now));
         self.jobs.remove(handle);
         self.stats.outcomes[outcome.kind() as usize] += 1;
         self.tell(EventKind::Ended { job, outcome, tally });
@@ -478,7 +488,7 @@ impl<C> SchedulerBin<C> {
     fn view(&self, handle: u32) -> Option<JobView<'_, C>> {
         let record = self.jobs.get(handle)?;
         let state = match record.phase {
-            Phase::Pending { .. } => JobState::Pending,
+            Phase::Pending { .. } | Phase::Between => JobState::Pending,
             Phase::BackingOff { until, .. } => JobState::BackingOff { until },
             Phase::Active(slot) => {
                 let occupant = self.runner.at(slot)?;
@@ -496,7 +506,7 @@ impl<C> SchedulerBin<C> {
             state,
             submitted: record.submitted,
             attempt: record.attempt,
-            evictions: record.tally.evictions,
+            evictions: record.sums.evictions,
             reserved: record.is_pending() && self.queue.is_reserved(record.place(&self.policy)),
         })
     }

@@ -18,7 +18,9 @@ impl<C> SchedulerBin<C> {
         };
         self.exhausted = 0;
         self.tell(EventKind::Started { run, job: info.job });
-        self.arm_seated(info.slot);
+        if let Some(handle) = self.seated(info.slot) {
+            self.arm_if_timed(handle);
+        }
     }
 
     /// Returns why the slot was being vacated, if it was.
@@ -73,9 +75,7 @@ impl<C> SchedulerBin<C> {
             self.stats.useful += ended.occupied;
         }
         if let Some(record) = self.jobs.get_mut(handle) {
-            record.tally.ran += ended.ran;
-            record.tally.evictions += u32::from(evicted);
-            record.phase = Phase::Pending { since: self.now };
+            record.end_run(ended, evicted);
         }
     }
 
@@ -85,7 +85,7 @@ impl<C> SchedulerBin<C> {
 
     fn requeue_victim(&mut self, handle: u32, by: JobId) {
         if let Some(record) = self.jobs.get(handle) {
-            let why = Requeue::Evicted { by, evictions: record.tally.evictions };
+            let why = Requeue::Evicted { by, evictions: record.sums.evictions };
             self.tell(EventKind::Requeued { job: record.id, why });
             self.enqueue(handle);
         }

@@ -1,8 +1,8 @@
 //! Accepting jobs, and giving them slots: free ones, and by eviction.
 
-use super::record::{Phase, Record};
+use super::record::{Phase, Record, Sums};
 use super::{Mode, Refusal, SchedulerBin, SubmitError};
-use crate::event::{EventKind, JobTally};
+use crate::event::EventKind;
 use crate::id::{JobId, RunId, SlotId};
 use crate::job::{JobSpec, StopCause};
 use crate::queue::{PriorityKey, level};
@@ -39,7 +39,7 @@ impl<C> SchedulerBin<C> {
             // is as if it had never been there.
             self.events.remove(told_before);
             self.dequeue(handle);
-            self.timers.remove(handle);
+            self.disarm(handle);
             if let Some(record) = self.jobs.remove(handle) {
                 return Err(refuse(record.spec, Refusal::Full));
             }
@@ -50,10 +50,9 @@ impl<C> SchedulerBin<C> {
     }
 
     fn add(&mut self, now: Instant, id: JobId, spec: JobSpec<C>) -> u32 {
-        let phase = Phase::Pending { since: now };
-        let tally = JobTally::default();
+        let (phase, timer, sums) = (Phase::Between, None, Sums::default());
         let (attempt, cancelled) = (1, false);
-        let record = Record { id, spec, submitted: now, phase, attempt, cancelled, tally };
+        let record = Record { id, spec, submitted: now, phase, attempt, cancelled, timer, sums };
         let handle = self.jobs.insert(record);
         self.enqueue(handle);
         handle
@@ -143,16 +142,14 @@ impl<C> SchedulerBin<C> {
         let Some(run) = self.runner.start(now, request) else {
             return;
         };
-        let waited_before = record.tally.waited;
-        record.end_wait(now);
-        let waited = record.tally.waited - waited_before;
+        let waited = record.end_wait(now);
         record.phase = Phase::Active(run.slot);
-        record.tally.runs += 1;
+        record.sums.runs += 1;
         self.seat(run.slot, handle);
         self.last_run += 1;
         self.stats.runs += 1;
         self.tell(EventKind::Starting { run, waited });
-        self.arm(handle);
+        self.arm_if_timed(handle);
     }
 
     fn seat(&mut self, slot: SlotId, handle: u32) {
@@ -163,11 +160,12 @@ impl<C> SchedulerBin<C> {
         self.seated[place] = handle;
     }
 
-    /// Puts a pending job into the queue and sets its timer.
+    /// Puts a job into the queue and sets its timer.
     pub(super) fn enqueue(&mut self, handle: u32) {
-        if let Some(record) = self.jobs.get(handle) {
+        if let Some(record) = self.jobs.get_mut(handle) {
+            record.phase = Phase::Pending { since: self.now };
             self.queue.insert(handle, record.place(&self.policy));
-            self.arm(handle);
+            self.arm_if_timed(handle);
         }
     }
 

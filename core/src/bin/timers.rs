@@ -1,7 +1,7 @@
 //! What time does to jobs and to their runs.
 
 use super::SchedulerBin;
-use super::record::Phase;
+use super::record::{Phase, Record, TimerKey};
 use crate::event::EventKind;
 use crate::id::SlotId;
 use crate::job::{Outcome, StopCause, TimeBound};
@@ -9,17 +9,31 @@ use crate::runner::Occupant;
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
+    /// Whether [`fire_timers`](Self::fire_timers) does anything.
+    #[inline]
+    pub(super) fn is_anything_due(&self, now: Instant) -> bool {
+        self.poll_timeout().is_some_and(|due| due <= now)
+    }
+
     /// Lets everything act that is due, in order of its time and then of jobs.
+    #[inline]
     pub(super) fn fire_timers(&mut self, now: Instant) {
+        if self.is_anything_due(now) {
+            self.fire_all(now);
+        }
+    }
+
+    #[cold]
+    fn fire_all(&mut self, now: Instant) {
         if self.spawning_paused.is_some_and(|until| until <= now) {
             self.spawning_paused = None;
             self.tell(EventKind::SpawningResumed);
         }
-        while let Some((&(due, _), handle)) = self.timers.peek() {
+        while let Some((TimerKey { due, .. }, handle)) = self.timers.first() {
             if due > now {
                 break;
             }
-            self.timers.remove(handle);
+            self.disarm(handle);
             self.fire(now, due, handle);
         }
     }
@@ -39,14 +53,14 @@ impl<C> SchedulerBin<C> {
             Phase::BackingOff { .. } if late => self.conclude(handle, Outcome::Expired),
             Phase::BackingOff { until, .. } if until <= due => {
                 record.end_wait(now);
-                record.phase = Phase::Pending { since: now };
+                record.phase = Phase::Between;
                 let job = record.id;
                 self.backing_off -= 1;
                 self.tell(EventKind::RetryDue { job });
                 self.enqueue(handle);
             }
             Phase::Active(slot) => self.fire_active(now, handle, slot, late),
-            Phase::Pending { .. } | Phase::BackingOff { .. } => self.arm(handle),
+            Phase::Pending { .. } | Phase::Between | Phase::BackingOff { .. } => self.arm(handle),
         }
     }
 
@@ -76,8 +90,39 @@ impl<C> SchedulerBin<C> {
         let Some(record) = self.jobs.get(handle) else {
             return;
         };
+        let due = self.due(handle, record);
+        if due == record.timer {
+            return;
+        }
+        self.disarm(handle);
+        if let (Some(due), Some(record)) = (due, self.jobs.get_mut(handle)) {
+            record.timer = Some(due);
+            self.timers.insert(TimerKey { due, job: record.id }, handle);
+        }
+    }
+
+    /// As [`arm`](Self::arm), where a run is not being stopped.
+    #[inline]
+    pub(super) fn arm_if_timed(&mut self, handle: u32) {
+        if self.jobs.get(handle).is_some_and(Record::is_timed) {
+            self.arm(handle);
+        }
+    }
+
+    #[inline]
+    pub(super) fn disarm(&mut self, handle: u32) {
+        if let Some(record) = self.jobs.get_mut(handle) {
+            if let Some(due) = record.timer.take() {
+                self.timers.remove(TimerKey { due, job: record.id });
+            }
+        }
+    }
+
+    #[inline]
+    fn due(&self, handle: u32, record: &Record<C>) -> Option<Instant> {
         let deadline = record.deadline_at();
         let (other, deadline) = match record.phase {
+            Phase::Between => return None,
             Phase::Pending { .. } => (record.expires_at(), deadline),
             Phase::BackingOff { until, .. } => (Some(until), deadline),
             Phase::Active(slot) => {
@@ -87,11 +132,9 @@ impl<C> SchedulerBin<C> {
                 (run.and_then(|run| run.task.poll_timeout()), deadline.filter(matters))
             }
         };
-        match other.into_iter().chain(deadline).min() {
-            Some(due) => self.timers.insert(handle, (due, record.id)),
-            None => {
-                self.timers.remove(handle);
-            }
+        match (other, deadline) {
+            (Some(one), Some(another)) => Some(one.min(another)),
+            (one, another) => one.or(another),
         }
     }
 }

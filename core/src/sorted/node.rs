@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::Key;
+
 /// How many entries a node has room for.
 pub(super) const ROOM: usize = 32;
 /// With so many or fewer entries a node looks to its neighbours.
@@ -21,7 +23,7 @@ pub(super) struct Nodes<K> {
     unused: Vec<u32>,
 }
 
-impl<K: Ord + Copy> Nodes<K> {
+impl<K: Key> Nodes<K> {
     pub(super) const fn new() -> Self {
         Self { entries: Vec::new(), lens: Vec::new(), unused: Vec::new() }
     }
@@ -44,6 +46,13 @@ impl<K: Ord + Copy> Nodes<K> {
         self.entries.get(start..start + len).unwrap_or(&[])
     }
 
+    /// As [`entries`](Self::entries), of the first node.
+    #[inline]
+    pub(super) fn front(&self) -> &[(K, u32)] {
+        let len = self.lens.first().copied().unwrap_or(0);
+        self.entries.get(..len).unwrap_or(&[])
+    }
+
     #[inline]
     pub(super) fn is_full(&self, node: u32) -> bool {
         self.entries(node).len() == ROOM
@@ -52,7 +61,7 @@ impl<K: Ord + Copy> Nodes<K> {
     /// Where in a leaf a key is, or would be.
     #[inline]
     pub(super) fn position(&self, node: u32, key: K) -> usize {
-        self.entries(node).partition_point(|entry| key < entry.0)
+        self.entries(node).partition_point(|entry| key.number() < entry.0.number())
     }
 
     /// Which child of a node a key belongs to.
@@ -61,7 +70,7 @@ impl<K: Ord + Copy> Nodes<K> {
         let [bounded @ .., _] = self.entries(node) else {
             return 0;
         };
-        bounded.partition_point(|entry| key < entry.0)
+        bounded.partition_point(|entry| key.number() < entry.0.number())
     }
 
     /// An empty node; `filler` is what lies in it meanwhile.
