@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sched_core::bus::Exchange;
 use sched_core::bus::v1::{Notice, ReportState, Request};
 use sched_core::{JobId, LeaseId};
+use serde_json::value::RawValue;
 
 use super::{Verdict, ensure};
 
