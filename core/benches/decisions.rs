@@ -4,7 +4,8 @@
 //! Every row is a steady state: as many jobs wait after a round as before it,
 //! and all slots are taken. What a driver does belongs to it: every action and
 //! every event is taken. Read the `heap` of a size and the rows of that size
-//! side by side; a bin does for a job what two heaps, two indices and a log do.
+//! side by side; a bin does for a job what two sorted queues, a hash index, timers
+//! and a log do.
 //!
 //! `allocs` of 0 is meant: once a bin has been as full as it gets, no decision
 //! allocates.

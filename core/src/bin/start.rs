@@ -59,9 +59,11 @@ impl<C> SchedulerBin<C> {
     }
 
     fn is_one_too_many(&self, handle: u32) -> bool {
+        if self.without_slot() - self.queue.reserved_len() <= self.policy.max_pending {
+            return false;
+        }
         let record = self.jobs.get(handle).filter(|record| record.is_pending());
         record.is_some_and(|record| !self.queue.is_reserved(record.place(&self.policy)))
-            && self.without_slot() - self.queue.reserved_len() > self.policy.max_pending
     }
 
     fn without_slot(&self) -> usize {
