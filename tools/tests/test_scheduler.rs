@@ -125,13 +125,15 @@ fn the_three_programs_run_jobs_evict_and_time_out_and_end_in_order() {
 #[test]
 fn ten_thousand_jobs_leave_no_child_no_zombie_and_no_descriptor_behind() {
     const JOBS: usize = 10_000;
+    const FIRST: usize = 200;
     const SLOTS: usize = 8;
     let (mut bus, url) = Program::bus();
     let mut scheduler = scheduler(&mut bus, &url, &["-s", "8"]);
     let pid = scheduler.pid();
-    // One job first, so that everything is open that stays open.
-    let producer = submit(&url, [job(5, 0)]);
-    scheduler.logs("finished");
+    // Some jobs first, so that everything is open that stays open: whatever
+    // starts processes keeps something from one start to the next.
+    let producer = submit(&url, vec![job(5, 0); FIRST]);
+    (0..FIRST).for_each(|_| drop(scheduler.logs("finished")));
     let open = descriptors(pid);
     let done = AtomicBool::new(false);
     let peak = thread::scope(|scope| {
@@ -148,13 +150,13 @@ fn ten_thousand_jobs_leave_no_child_no_zombie_and_no_descriptor_behind() {
             peak
         });
         smol::block_on(async {
-            for count in 1..JOBS {
+            for count in FIRST..JOBS {
                 let priority = i32::try_from(count % 11).unwrap();
                 producer.send_job(&job(priority, 0)).await.unwrap();
             }
         });
         let outcomes = ["finished:", "evicted by"];
-        let mut ended = 1;
+        let mut ended = FIRST;
         while ended < JOBS {
             let line = scheduler.logs(": waited");
             assert!(outcomes.iter().any(|outcome| line.contains(outcome)), "{line}");
@@ -166,7 +168,8 @@ fn ten_thousand_jobs_leave_no_child_no_zombie_and_no_descriptor_behind() {
     });
     assert!((1..=SLOTS).contains(&peak), "{peak} live children in {SLOTS} slots");
     assert_eq!(children(pid), [0_u32; 0], "left behind");
-    assert_eq!(descriptors(pid), open, "descriptors left open");
+    let left = descriptors(pid);
+    assert!(left <= open, "{left} descriptors are open, and {open} were at the beginning");
     scheduler.signal("TERM");
     assert_eq!(scheduler.status(), Some(0));
     let summary = scheduler.rest();
