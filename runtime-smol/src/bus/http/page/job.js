@@ -8,7 +8,9 @@ class JobDialog {
 		this.dialog.addEventListener("click", (event) => { if (event.target === this.dialog) this.dialog.close(); });
 		this.cancel = $("[data-action=cancel]", this.dialog);
 		this.cancel.addEventListener("click", () => this.send());
+		/* It tells that it was closed only afterwards, when another job may be in it. */
 		this.dialog.addEventListener("close", () => {
+			if (this.dialog.open) return;
 			this.job = null;
 			if (this.opener?.isConnected && !this.opener.hidden) this.opener.focus({ preventScroll: true });
 		});
@@ -98,7 +100,7 @@ class Steering {
 				look(0);
 			});
 		});
-		dialog.addEventListener("close", () => this.opener.focus());
+		dialog.addEventListener("close", () => { if (!dialog.open) this.opener.focus(); });
 	}
 }
 
