@@ -271,6 +271,7 @@ class Gantt {
 	}
 
 	key(event) {
+		this.layout();
 		const rows = this.lines.filter((line) => line.row?.bars.length);
 		if (!rows.length || event.altKey || event.ctrlKey || event.metaKey) return;
 		const at = rows.findIndex(({ row }) => [...row.bars].includes(this.chosen));
