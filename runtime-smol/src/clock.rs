@@ -38,7 +38,12 @@ impl Clock {
     /// The time of this clock.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.start + self.made.elapsed()
+        self.at(time::Instant::now())
+    }
+
+    /// What this clock showed when the system called it `system_time`.
+    pub(crate) fn at(&self, system_time: time::Instant) -> Instant {
+        self.start + system_time.saturating_duration_since(self.made)
     }
 
     /// What the system calls `at`, or the time at which this clock was made if

@@ -99,10 +99,11 @@ impl Socket {
         self.waiting = Waiting::Here { drained: false };
     }
 
-    /// There is something to read. It is read from once.
-    pub(super) const fn set_readable(&mut self) {
+    /// There was something to read at this time. It is read from once.
+    pub(super) const fn set_readable(&mut self, at: Instant) {
         if let Waiting::Elsewhere { readable } = &mut self.waiting {
             *readable = true;
+            self.heard = at;
         }
     }
 
@@ -196,12 +197,16 @@ impl Socket {
         loop {
             ready!(self.poll_readable(cx))?;
             match self.tcp.get_ref().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.set_drained(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Waiting::Here { drained } = &mut self.waiting {
+                        *drained = true;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(count @ 1..) => {
-                    self.heard = Instant::now();
-                    if count < buffer.len() {
-                        self.set_drained();
+                    if let Waiting::Here { drained } = &mut self.waiting {
+                        *drained = count < buffer.len();
+                        self.heard = Instant::now();
                     }
                     return Poll::Ready(Ok(count));
                 }
@@ -224,12 +229,6 @@ impl Socket {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    const fn set_drained(&mut self) {
-        if let Waiting::Here { drained } = &mut self.waiting {
-            *drained = true;
-        }
     }
 
     /// Reads to the end of the stream, and forgets what it reads. Closing a

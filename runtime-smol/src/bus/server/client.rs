@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use async_channel::Sender;
 use async_tungstenite::tungstenite::protocol::Role as Side;
@@ -89,9 +90,9 @@ impl Client {
         &self.outbox
     }
 
-    /// Its socket can be read; the next polls read from it once.
-    pub(super) fn set_readable(&mut self) {
-        self.receiver.socket().set_readable();
+    /// Its socket can be read at this time; the next polls read from it once.
+    pub(super) fn set_readable(&mut self, at: Instant) {
+        self.receiver.socket().set_readable(at);
     }
 
     /// What it has said, or that it has ended.

@@ -124,8 +124,10 @@ impl Hub {
     /// Does what there is to do, so that what follows from it is sent together.
     /// `false`: nobody can send input any more.
     fn turn(&mut self, cx: &mut Context<'_>, found: &Found) -> bool {
+        // Of all that is read in one turn it is said that it came now.
+        let now = time::Instant::now();
         for client in found.readable() {
-            self.read(client);
+            self.read(client, now);
         }
         for client in self.poller.called() {
             self.look_after(client);
@@ -232,16 +234,15 @@ impl Hub {
     }
 
     /// Reads from a client whose socket can be read.
-    fn read(&mut self, id: ClientId) {
+    fn read(&mut self, id: ClientId, now: time::Instant) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.set_readable();
-            self.hear(id);
+            client.set_readable(now);
+            self.hear(id, self.clock.at(now));
         }
     }
 
     /// Takes what a client has said, as far as it has been read.
-    fn hear(&mut self, id: ClientId) {
-        let now = self.clock.now();
+    fn hear(&mut self, id: ClientId, now: Instant) {
         while let Some(Poll::Ready(said)) = self.clients.get_mut(&id).map(Client::poll_incoming) {
             match said {
                 Ok(Incoming::Texts(texts)) => {
@@ -294,13 +295,14 @@ impl Hub {
             }
         };
         self.stats.connected += 1;
-        self.broker.handle_connect(self.clock.now(), id, &peer.to_string());
+        let now = self.clock.now();
+        self.broker.handle_connect(now, id, &peer.to_string());
         if self.stopping {
             client.say_goodbye();
         }
         self.clients.insert(id, client);
         // Something may have been read together with its handshake.
-        self.hear(id);
+        self.hear(id, now);
         self.look_after(id);
     }
 
