@@ -127,7 +127,7 @@ impl Ledger {
             ensure(fate.is_some(), || format!("{job} was accepted, and is lost"))?;
             if let Some((seq, state)) = self.outcomes.get(job) {
                 let told = fate.flatten();
-                let told = told.as_deref().map_or("nothing", RawValue::get);
+                let told = told.as_deref().map_or("nothing", |told| told.get());
                 let same = told.contains(&format!(r#""state":"{state}""#))
                     && told.contains(&format!(r#""seq":{seq},"#));
                 ensure(same, || format!("{job} was told as {state} in {seq}, and is {told}"))?;

@@ -379,7 +379,7 @@ impl Exchange {
             let stored: StoredJob<'_> =
                 serde_json::from_str(text).map_err(|error| RestoreError::new(Some(id), &error))?;
             exchange.ids.job = exchange.ids.job.max(id.count());
-            exchange.take_back(now, id, stored, &mut ended);
+            exchange.take_back(now, id, stored, &mut ended)?;
         }
         ended.sort_unstable_by_key(|(at, id, _)| (*at, *id));
         for (_, id, change) in ended {
@@ -417,7 +417,7 @@ impl Exchange {
         id: JobId,
         stored: StoredJob<'_>,
         ended: &mut Vec<(u64, JobId, Box<RawValue>)>,
-    ) {
+    ) -> Result<(), RestoreError> {
         let submitted = Instant::from_nanos(stored.submitted);
         if let Some(key) = &stored.opts.key {
             let end = submitted + self.config.key_window;
@@ -427,13 +427,18 @@ impl Exchange {
                 self.key_ends.push_back((end, id, key));
             }
         }
-        let (payload, priority) = (stored.payload.into_owned(), Priority::new(stored.priority));
+        if let StoredPhase::Ended { change, at } = stored.phase {
+            ended.push((at, id, change));
+            return Ok(());
+        }
+        let payload = stored.payload.ok_or_else(|| RestoreError::no_payload(id))?.into_owned();
+        let priority = Priority::new(stored.priority);
         let owner = stored.owner.map(SessionId::new);
         let mut job = Job::new(id, payload, priority, stored.opts, owner, submitted);
         job.attempt = stored.attempt;
         (job.starts, job.evictions, job.lost) = (stored.starts, stored.evictions, stored.lost);
         match stored.phase {
-            StoredPhase::Ended { change, at } => ended.push((at, id, change)),
+            StoredPhase::Ended { .. } => {}
             StoredPhase::Pending => {
                 let handle = self.add_job(job);
                 self.enqueue(handle);
@@ -462,6 +467,7 @@ impl Exchange {
                 self.take_lease_back(handle, lease);
             }
         }
+        Ok(())
     }
 
     fn take_lease_back(&mut self, handle: u32, lease: Lease) {

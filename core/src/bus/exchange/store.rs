@@ -43,21 +43,43 @@ pub(super) struct StoredIds {
     pub(super) seq: u64,
 }
 
+/// What is as with most jobs is left out: every byte goes to the disk twice.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredJob<'a> {
-    #[serde(borrow)]
-    pub(super) payload: Cow<'a, RawValue>,
+    /// Left out once there is an outcome: it is never run again.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(super) payload: Option<Cow<'a, RawValue>>,
     pub(super) priority: i32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub(super) opts: SubmitOptions,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<u64>,
     pub(super) submitted: u64,
+    #[serde(default = "first", skip_serializing_if = "is_first")]
     pub(super) attempt: u32,
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(super) starts: u32,
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(super) evictions: u32,
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(super) lost: u32,
     pub(super) phase: StoredPhase,
+}
+
+fn is_usual(opts: &SubmitOptions) -> bool {
+    *opts == SubmitOptions::default()
+}
+
+const fn first() -> u32 {
+    1
+}
+
+const fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
+}
+
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,8 +107,9 @@ pub(super) enum StoredPhase {
 
 impl<'a> StoredJob<'a> {
     pub(super) fn of(job: &'a Job, phase: StoredPhase) -> Self {
+        let ended = matches!(phase, StoredPhase::Ended { .. });
         Self {
-            payload: Cow::Borrowed(&job.payload),
+            payload: (!ended).then_some(Cow::Borrowed(&*job.payload)),
             priority: job.priority.number(),
             opts: job.opts().clone(),
             owner: job.owner().map(|owner| owner.number()),
@@ -131,6 +154,10 @@ impl RestoreError {
     pub(super) fn new(job: Option<JobId>, error: &serde_json::Error) -> Self {
         Self { job, message: error.to_string() }
     }
+
+    pub(super) fn no_payload(job: JobId) -> Self {
+        Self { job: Some(job), message: "there is no payload, nor an outcome".to_owned() }
+    }
 }
 
 impl fmt::Display for RestoreError {
@@ -141,3 +168,22 @@ impl fmt::Display for RestoreError {
 }
 
 impl core::error::Error for RestoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_a_record_is_as_usual() {
+        let short = r#"{"payload":{"priority":3},"priority":3,"submitted":7,"phase":"pending"}"#;
+        let stored: StoredJob<'_> = serde_json::from_str(short).unwrap();
+        assert_eq!((stored.attempt, stored.starts, stored.evictions, stored.lost), (1, 0, 0, 0));
+        assert_eq!(serde_json::to_string(&stored).unwrap(), short);
+        let long = short.replace(
+            r#""phase""#,
+            r#""opts":{},"owner":null,"attempt":2,"starts":1,"evictions":0,"lost":0,"phase""#,
+        );
+        let stored: StoredJob<'_> = serde_json::from_str(&long).unwrap();
+        assert_eq!((stored.attempt, stored.starts), (2, 1), "as it was written before");
+    }
+}

@@ -233,6 +233,9 @@ fn no_session_is_given_twice_over_a_crash() {
 #[test]
 fn a_record_that_cannot_be_read_is_named() {
     let id = JobId::parse("j7").unwrap();
-    let restored = Exchange::restore(Instant::ZERO, ExchangeConfig::new(0), None, [(id, "{")]);
-    assert_eq!(restored.unwrap_err().job, Some(id));
+    for record in ["{", r#"{"priority":3,"submitted":7,"phase":"pending"}"#] {
+        let config = ExchangeConfig::new(0);
+        let restored = Exchange::restore(Instant::ZERO, config, None, [(id, record)]);
+        assert_eq!(restored.unwrap_err().job, Some(id));
+    }
 }
