@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use sched_core::bus::Exchange;
 use sched_core::bus::v1::{Notice, ReportState, Request};
 use sched_core::{JobId, LeaseId};
-use serde_json::value::RawValue;
 
 use super::{Verdict, ensure};
 
