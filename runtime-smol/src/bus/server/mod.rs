@@ -6,7 +6,7 @@
 //! not read, and TCP slows its sender down.
 //!
 //! Nor does it wait for the disk. What must be on disk before it is told goes
-//! to a second task, which commits a group of changes at a time; the next group
+//! to a second thread, which commits a group of changes at a time; the next group
 //! is what has come in meanwhile. While the disk fails, or is too slow for what
 //! comes, submissions are refused; what runs goes on, and its reports are
 //! answered once the disk has taken them.
