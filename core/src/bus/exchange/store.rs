@@ -17,7 +17,7 @@ use crate::id::JobId;
 /// Something that must be on disk before what follows from it is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Persist {
-    /// Its number. They are given out in order, without gaps.
+    /// Its number. They are given out in order; some may be left out.
     pub seq: u64,
     /// What to do.
     pub op: PersistOp,

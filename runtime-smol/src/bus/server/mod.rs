@@ -8,7 +8,7 @@
 //! close) is done by tasks, which talk to it through one bounded queue.
 //!
 //! Nor does it wait for the disk. What must be on disk before it is told goes
-//! to a second task, which commits a group of changes at a time; the next group
+//! to a second thread, which commits a group of changes at a time; the next group
 //! is what has come in meanwhile. While the disk fails, or is too slow for what
 //! comes, submissions are refused; what runs goes on, and its reports are
 //! answered once the disk has taken them.
