@@ -8,11 +8,11 @@ class JobDialog {
 		this.dialog.addEventListener("click", (event) => { if (event.target === this.dialog) this.dialog.close(); });
 		this.cancel = $("[data-action=cancel]", this.dialog);
 		this.cancel.addEventListener("click", () => this.send());
-		// This is told in a task of its own: by then another job may be shown.
+		/* This is told in a task of its own: by then another job may be shown. */
 		this.dialog.addEventListener("close", () => {
 			if (this.dialog.open) return;
 			this.job = null;
-			if (this.opener?.isConnected && !this.opener.hidden) this.opener.focus({ preventScroll: true });
+			this.opener?.focus({ preventScroll: true });
 		});
 	}
 
