@@ -53,7 +53,7 @@ fn a_job_of_the_queue_is_opened_and_left_and_cancelled() {
         tab.until(&format!("!document.querySelector('#queue [data-job=\"{next}\"]')")).await;
         until_figure(tab, "pending", 1).await;
         assert_eq!(snapshot(&bus).await["pending"][0]["job"], later);
-        bus.drop().await;
+        bus
     });
 }
 
@@ -88,7 +88,7 @@ fn pause_is_asked_before_it_is_done_and_resume_undoes_it() {
         tab.press(Key::Enter).await;
         tab.until("document.querySelector('#mode').dataset.mode === 'accepting'").await;
         assert_eq!(snapshot(&bus).await["mode"], "accepting");
-        bus.drop().await;
+        bus
     });
 }
 
@@ -118,7 +118,7 @@ fn a_run_is_found_in_the_picture_of_the_slots_and_opened() {
         assert_eq!(opened, two);
         tab.press(Key::Escape).await;
         tab.until("document.activeElement.matches('#slots')").await;
-        bus.drop().await;
+        bus
     });
 }
 
@@ -149,7 +149,7 @@ fn the_events_are_filtered_by_what_is_typed() {
             "{shown}.length > 0 && {shown}.every(it => it.dataset.job === '{later}')"
         ))
         .await;
-        bus.drop().await;
+        bus
     });
 }
 
@@ -163,6 +163,6 @@ fn a_test_job_is_submitted_with_the_form() {
         bus.until(|now| now.exchange.accepted == 1).await;
         until_figure(tab, "pending", 1).await;
         tab.until("document.querySelector('#queue [data-job]')").await;
-        bus.drop().await;
+        bus
     });
 }

@@ -82,7 +82,7 @@ fn ten_thousand_jobs_are_shown_a_screen_at_a_time_and_quickly() {
             order[1]
         ))
         .await;
-        bus.drop().await;
+        bus
     });
 }
 
@@ -107,6 +107,6 @@ fn the_end_of_a_long_queue_is_reached_by_scrolling() {
         tab.value(scroll).await;
         tab.until(&format!("document.querySelector('#queue [data-job={last}]')")).await;
         assert!(rows(tab).await <= 200.0);
-        bus.drop().await;
+        bus
     });
 }

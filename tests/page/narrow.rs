@@ -47,6 +47,6 @@ fn nothing_scrolls_sideways_in_light_and_dark() {
             grounds.push(tab.text("getComputedStyle(document.body).backgroundColor").await);
         }
         assert_ne!(grounds[0], grounds[1], "dark is another picture");
-        motley.bus.drop().await;
+        motley
     });
 }

@@ -27,12 +27,13 @@ static SEATS: Semaphore = Semaphore::new(4);
 /// page must answer: that the console heard no error and that nothing was asked
 /// from a host that the test did not visit.
 ///
+/// What the test returns is kept until then: a page whose bus has gone complains.
 /// Where there is no Chromium, nothing is tested, and that is said.
 ///
 /// # Panics
 ///
 /// The test fails, or hangs; or there is no Chromium, and `CI` is set.
-pub fn in_a_browser(test: impl AsyncFnOnce(&mut Tab)) {
+pub fn in_a_browser<T>(test: impl AsyncFnOnce(&mut Tab) -> T) {
     let Some(program) = launch::chromium() else {
         return skip("no Chromium is installed (apt-get install chromium)");
     };
@@ -40,10 +41,10 @@ pub fn in_a_browser(test: impl AsyncFnOnce(&mut Tab)) {
         let _seat = SEATS.acquire().await;
         let browser = in_time(Launched::start(&program)).await.expect("the browser starts");
         let mut tab = in_time(browser.tab()).await.expect("the browser opens a tab");
-        if in_time(test(&mut tab)).await.is_none() {
+        let Some(_kept) = in_time(test(&mut tab)).await else {
             let shown = in_time(tab.shown()).await;
             panic!("the test hangs. {}", shown.as_deref().unwrap_or("And so does the page."));
-        }
+        };
         in_time(tab.leave()).await.expect("the page answers");
     });
 }

@@ -225,8 +225,9 @@ class Gantt {
 
 	/** From a run that was evicted to the one for which it was. */
 	arrow(bar, x, y) {
-		const to = this.begins.get(bar.by)?.find((it) => it.bar.start >= bar.start && it.bar.on === bar.on);
-		if (!to) return;
+		/* The next run of that one; a later one did not need this end. */
+		const to = this.begins.get(bar.by)?.filter((it) => it.bar.start >= bar.start).sort((a, b) => a.x - b.x)[0];
+		if (to?.bar.on !== bar.on) return;
 		const { pen, paint } = this;
 		const from = y + ROW / 2;
 		const tip = Math.max(to.x, x) + 1;

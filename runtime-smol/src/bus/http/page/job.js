@@ -12,7 +12,7 @@ class JobDialog {
 		this.dialog.addEventListener("close", () => {
 			if (this.dialog.open) return;
 			this.job = null;
-			if (this.opener?.isConnected && !this.opener.hidden) this.opener.focus({ preventScroll: true });
+			this.opener?.focus({ preventScroll: true });
 		});
 	}
 
