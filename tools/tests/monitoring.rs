@@ -9,7 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{BUS, Program, SCHED, http, output, text};
+use support::directory::Directory;
+use support::{BUS, Program, SCHED, http, submit};
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("monitoring").join(name)).unwrap()
@@ -17,19 +18,14 @@ fn file(name: &str) -> String {
 
 /// The text of `/metrics` of a bus with a disk on which a job has finished.
 fn scrape(test: &str) -> String {
-    let name = format!("sched-monitoring-{test}-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    let mut bus =
-        Program::start(BUS, &["--listen", "127.0.0.1:0", "--data", folder.to_str().unwrap()]);
+    let directory = Directory::new(&format!("monitoring-{test}"));
+    let data = directory.path("data");
+    let mut bus = Program::start(BUS, &["--listen", "127.0.0.1:0", "--data", &data]);
     let url = bus.url();
     let mut scheduler = Program::start(SCHED, &["scheduler", "--bus", &url, "-s", "1"]);
     scheduler.logs("speaks version 1");
-    let done = output(SCHED, &["submit", "--bus", &url, "--wait", "--runtime", "0"]);
-    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-    let answer = http::get(url.trim_start_matches("ws://"), "/metrics");
-    drop(bus);
-    fs::remove_dir_all(folder).unwrap();
-    answer.body
+    submit(&url, &["--wait", "--runtime", "0"]);
+    http::get(url.trim_start_matches("ws://"), "/metrics").body
 }
 
 /// The words of a text that could be names of metrics.

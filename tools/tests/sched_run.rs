@@ -10,24 +10,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+use support::directory::Directory;
 use support::{SCHED, output, text};
-
-/// A file of jobs, removed at the end.
-struct Jobs(PathBuf);
-
-impl Jobs {
-    fn new(name: &str, lines: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sched-run-{}-{name}", std::process::id()));
-        fs::write(&path, lines).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Jobs {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 /// `sched run` with a pipe at every end.
 fn start(arguments: &[&str]) -> Child {
@@ -38,8 +22,9 @@ fn start(arguments: &[&str]) -> Child {
 
 /// Runs lines from a file.
 fn run(name: &str, arguments: &[&str], lines: &str) -> Output {
-    let jobs = Jobs::new(name, lines);
-    output(SCHED, &[&["run"], arguments, &[jobs.0.to_str().unwrap()]].concat())
+    let directory = Directory::new(&format!("run-{name}"));
+    let jobs = directory.file("jobs", lines);
+    output(SCHED, &[&["run"], arguments, &[&jobs]].concat())
 }
 
 /// The same, told in JSON, in the order of the outcomes.

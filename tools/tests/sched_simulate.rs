@@ -7,13 +7,13 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sched_core::{JobSpec, OutcomeKind, Policy, Priority};
 use sched_runtime_smol::{Command as Program, Scheduler};
 use serde_json::Value;
+use support::directory::Directory;
 use support::{SCHED, output, text};
 use tools::simulate::{self, Terms, Work};
 
@@ -22,28 +22,6 @@ fn simulate(arguments: &[&str]) -> Vec<Value> {
     let done = output(SCHED, &[&["simulate", "--json"], arguments].concat());
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     text(&done.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// A file that goes with the test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, content: &str) -> Self {
-        let name = format!("sched-simulate-{}-{name}", std::process::id());
-        let file = Self(std::env::temp_dir().join(name));
-        fs::write(&file.0, content).unwrap();
-        file
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _best_effort = fs::remove_file(&self.0);
-    }
 }
 
 const ARCHIVE: &str = "\
@@ -74,34 +52,36 @@ fn policies_stand_side_by_side_and_a_seed_repeats_a_run() {
 
 #[test]
 fn an_archive_is_read_and_what_did_not_run_is_left_out() {
-    let file = File::new("archive.swf", ARCHIVE);
-    let never = ["-s", "1", "--policy", "seed:preempt-delta=off", file.path()];
+    let directory = Directory::new("simulate-archive");
+    let file = directory.file("archive.swf", ARCHIVE);
+    let never = ["-s", "1", "--policy", "seed:preempt-delta=off", &file];
     let figures = &simulate(&never)[0];
     assert_eq!((figures["accepted"].as_u64(), figures["span_s"].as_f64()), (Some(3), Some(22.0)));
     let limited = &simulate(&[&["--limits"], &never[..]].concat())[0];
     assert_eq!(limited["outcomes"], serde_json::json!({ "finished": 2, "timed_out": 1 }));
-    let title = output(SCHED, &["simulate", file.path()]);
+    let title = output(SCHED, &["simulate", &file]);
     assert!(text(&title.stdout).contains("3 jobs, 1 left out that did not run to their end"));
 }
 
 #[test]
 fn a_bad_line_is_named_and_skipped_only_if_that_is_wished() {
-    let file = File::new("bad.swf", &format!("{ARCHIVE}5 104 what\n"));
-    let refused = output(SCHED, &["simulate", file.path()]);
+    let directory = Directory::new("simulate-bad");
+    let file = directory.file("bad.swf", &format!("{ARCHIVE}5 104 what\n"));
+    let refused = output(SCHED, &["simulate", &file]);
     let why = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(125), "{why}");
     assert!(why.contains("line 7: \"what\" is no number") && why.contains("skip"), "{why}");
-    let skipped = output(SCHED, &["simulate", "--json", "--bad-lines", "skip", file.path()]);
+    let skipped = output(SCHED, &["simulate", "--json", "--bad-lines", "skip", &file]);
     assert_eq!(skipped.status.code(), Some(0));
     assert!(text(&skipped.stderr).contains("line 7: \"what\" is no number"));
     for (content, why) in [("", "no job in it"), ("; nothing\n", "no job in it")] {
-        let empty = File::new("empty.swf", content);
-        let refused = output(SCHED, &["simulate", empty.path()]);
+        let empty = directory.file("empty.swf", content);
+        let refused = output(SCHED, &["simulate", &empty]);
         assert_eq!(refused.status.code(), Some(125));
         assert!(text(&refused.stderr).contains(why), "{}", text(&refused.stderr));
     }
-    let endless = File::new("endless.swf", &"1 ".repeat(1024 * 1024));
-    let refused = output(SCHED, &["simulate", endless.path()]);
+    let endless = directory.file("endless.swf", &"1 ".repeat(1024 * 1024));
+    let refused = output(SCHED, &["simulate", &endless]);
     assert_eq!(refused.status.code(), Some(125));
     assert!(text(&refused.stderr).contains("line 1: it is longer than"));
     let missing = output(SCHED, &["simulate", "/no/such/file"]);
@@ -127,12 +107,13 @@ fn events_are_read_from_standard_input() {
 
 #[test]
 fn a_chart_and_a_trace_are_written() {
-    let (chart, trace) = (File::new("chart.svg", ""), File::new("trace.json", ""));
-    simulate(&["--jobs", "300", "--chart", chart.path(), "--trace", trace.path()]);
-    let picture = fs::read_to_string(&chart.0).unwrap();
+    let directory = Directory::new("simulate-drawn");
+    let (chart, trace) = (directory.path("chart.svg"), directory.path("trace.json"));
+    simulate(&["--jobs", "300", "--chart", &chart, "--trace", &trace]);
+    let picture = fs::read_to_string(&chart).unwrap();
     assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
     assert!(picture.contains("durable") && picture.contains("<polyline"));
-    let trace: Value = serde_json::from_slice(&fs::read(&trace.0).unwrap()).unwrap();
+    let trace: Value = serde_json::from_slice(&fs::read(&trace).unwrap()).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     let names = events.iter().filter(|it| it["name"] == "process_name");
     assert_eq!(names.count(), 2, "a process for each policy");

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{BUS, PRODUCER, Program, SCHED, output, text};
+use support::directory::Directory;
+use support::{BUS, PRODUCER, Program, SCHED, output, submit, text, until};
 use terminal::{CURSOR, LEAVE, Terminal, assert_same_settings};
 use tools::sched::{Patience, Seen, Since, Snapshot, Talk, Watch};
 
@@ -19,20 +20,6 @@ fn scheduler(url: &str) -> Program {
     let mut scheduler = Program::start(SCHED, &[&arguments[..], &["--grace", "0.2"]].concat());
     scheduler.logs("speaks version 1");
     scheduler
-}
-
-fn submit(url: &str, arguments: &[&str]) {
-    let done = output(SCHED, &[&["submit", "--bus", url], arguments].concat());
-    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-}
-
-fn until(events: &mut Program, job: &str, state: &str) {
-    loop {
-        let line: Value = serde_json::from_str(&events.says("\"ev\"")).unwrap();
-        if line["job"] == job && line["state"] == state {
-            return;
-        }
-    }
 }
 
 /// A bus where j1 finished, j2 was evicted by j3, which runs, and j4 waits.
@@ -90,25 +77,23 @@ fn one_picture_is_plain_text_that_tells_it_all() {
 
 #[test]
 fn an_empty_and_durable_bus_says_so() {
-    let folder = std::env::temp_dir().join(format!("sched-top-{}", std::process::id()));
-    let data = folder.to_str().unwrap();
-    let mut bus = Program::start(BUS, &["--listen", "127.0.0.1:0", "--data", data]);
+    let directory = Directory::new("top");
+    let data = directory.path("data");
+    let mut bus = Program::start(BUS, &["--listen", "127.0.0.1:0", "--data", &data]);
     let url = bus.url();
     let top = output(SCHED, &["top", "--bus", &url, "--once"]);
     assert_eq!(top.status.code(), Some(0), "{}", text(&top.stderr));
     for expected in ["durable", "0 schedulers", "pending 0", "running 0 of 0 slots", "none"] {
         assert!(text(&top.stdout).contains(expected), "{}", text(&top.stdout));
     }
-    drop(bus);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn a_snapshot_beside_neither_loses_nor_repeats_an_event() {
     const JOBS: usize = 60;
-    let folder = std::env::temp_dir().join(format!("sched-look-{}", std::process::id()));
-    let mut bus =
-        Program::start(BUS, &["--listen", "127.0.0.1:0", "--data", folder.to_str().unwrap()]);
+    let directory = Directory::new("look");
+    let data = directory.path("data");
+    let mut bus = Program::start(BUS, &["--listen", "127.0.0.1:0", "--data", &data]);
     let url = bus.url();
     let _scheduler = scheduler(&url);
     let jobs = JOBS.to_string();
@@ -137,8 +122,6 @@ fn a_snapshot_beside_neither_loses_nor_repeats_an_event() {
             }
         }
     });
-    drop(bus);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -8,51 +8,11 @@ mod support;
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use format::Trace;
-use serde_json::Value;
-use support::{Program, SCHED, http, output, text};
-
-/// A directory that goes with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let name = format!("sched-trace-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let _of_an_earlier_run = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _left_behind = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn submit(url: &str, arguments: &[&str]) {
-    let done = output(SCHED, &[&["submit", "--bus", url], arguments].concat());
-    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-}
-
-fn until(events: &mut Program, job: &str, state: &str) {
-    loop {
-        let line: Value = serde_json::from_str(&events.says("\"ev\"")).unwrap();
-        if line["job"] == job && line["state"] == state {
-            return;
-        }
-    }
-}
+use support::directory::Directory;
+use support::{Program, SCHED, http, output, submit, text, until};
 
 /// A bus with two slots, where j1 was evicted by j3 and had to be killed, j2 was
 /// evicted by j4 at once, and came back; j1 and j2 run in the end.
@@ -96,7 +56,7 @@ fn traced(arguments: &[&str], input: &str) -> Output {
 #[test]
 fn evictions_of_a_real_scheduler_are_drawn_however_they_are_asked_for() {
     let (_bus, url, _scheduler) = busy_bus();
-    let directory = Directory::new("real");
+    let directory = Directory::new("trace-real");
     let path = directory.file("trace.json", "");
     let by_bus = output(SCHED, &["trace", "--bus", &url, "-o", &path]);
     assert_eq!(by_bus.status.code(), Some(0), "{}", text(&by_bus.stderr));
@@ -168,7 +128,7 @@ fn what_was_forgotten_is_said() {
 
 #[test]
 fn a_simulation_is_drawn_by_the_same_rules() {
-    let directory = Directory::new("simulated");
+    let directory = Directory::new("trace-simulated");
     let path = directory.file("trace.json", "");
     let arguments = ["simulate", "--jobs", "400", "-s", "3", "--dying", "20", "--trace", &path];
     let done = output(SCHED, &[&arguments[..], &["--policy", "seed,durable"]].concat());
@@ -186,7 +146,7 @@ fn a_simulation_is_drawn_by_the_same_rules() {
 
 #[test]
 fn a_bad_line_is_named_and_skipped_only_if_that_is_wished() {
-    let directory = Directory::new("bad");
+    let directory = Directory::new("trace-bad");
     let good = r#"{"ev":"job","seq":1,"job":"j1","state":"running","priority":5,"on":"g1","at":"2026-01-01T00:00:00.000Z"}"#;
     let path = directory.file("events.jsonl", &format!("{good}\n\n{{\"ev\":\"job\",\"seq\":2\n"));
     let refused = output(SCHED, &["trace", &path]);
@@ -201,7 +161,7 @@ fn a_bad_line_is_named_and_skipped_only_if_that_is_wished() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_what_to_do() {
-    let directory = Directory::new("errors");
+    let directory = Directory::new("trace-errors");
     let path = directory.file("events.jsonl", "");
     let (bus, url) = Program::bus();
     let empty = output(SCHED, &["trace", "--bus", &url]);
@@ -235,7 +195,7 @@ fn it_ends_when_nobody_reads_it() {
     let lines: Vec<_> = (1..=20_000)
         .map(|n| good.replace("\"seq\":1", &format!("\"seq\":{n}")).replace("j1", &format!("j{n}")))
         .collect();
-    let directory = Directory::new("unread");
+    let directory = Directory::new("trace-unread");
     let path = directory.file("events.jsonl", &lines.join("\n"));
     let line = format!("({SCHED} trace {path}; echo \"status $?\" >&2) | head -n 1");
     let done = output("sh", &["-c", &line]);

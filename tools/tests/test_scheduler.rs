@@ -13,6 +13,7 @@ use std::{fs, thread};
 use sched_core::Priority;
 use sched_core::bus::{Role, TestJob};
 use sched_runtime_smol::bus::{BusClient, ClientConfig};
+use support::directory::Directory;
 use support::{BUS, PRODUCER, Program, SCHED, TEST_SCHEDULER, children, descriptors, output, text};
 
 fn job(priority: i32, millis: u64) -> TestJob {
@@ -253,17 +254,15 @@ fn f12_stopping_ends_the_children_and_starts_none() {
 #[test]
 fn a_second_signal_kills_what_ignores_the_first() {
     // A `sleep` that says it is there, and ignores TERM.
-    let folder = std::env::temp_dir().join(format!("sched-stubborn-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let (program, ready) = (folder.join("sleep"), folder.join("ready"));
+    let directory = Directory::new("stubborn");
+    let ready = directory.path("ready");
     assert!(Command::new("mkfifo").arg(&ready).status().unwrap().success());
-    let script =
-        format!("#!/bin/sh\ntrap '' TERM\necho $$ > {}\nexec /bin/sleep \"$@\"\n", ready.display());
-    fs::write(&program, script).unwrap();
+    let script = format!("#!/bin/sh\ntrap '' TERM\necho $$ > {ready}\nexec /bin/sleep \"$@\"\n");
+    let program = directory.file("sleep", &script);
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
 
     let (mut bus, url) = Program::bus();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", directory.0.display(), std::env::var("PATH").unwrap());
     let arguments = ["--bus", &url, "-t", "600", "--grace", "600"];
     let mut scheduler =
         Program::spawn(Command::new(TEST_SCHEDULER).args(arguments).env("PATH", path));
@@ -278,7 +277,6 @@ fn a_second_signal_kills_what_ignores_the_first() {
     assert_eq!(scheduler.status(), Some(0));
     assert!(!fs::exists(format!("/proc/{child}")).unwrap());
     smol::block_on(producer.close());
-    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

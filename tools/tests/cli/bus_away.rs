@@ -1,9 +1,8 @@
 //! A bus that is not there, not yet there, or gone.
 
-use crate::kit::{
-    bus_at, bus_of_version_0, events, free_address, jobs, json, sched, scheduler, submit, until,
-};
-use crate::support::{BUS, PRODUCER, Program, SCHED, output, text};
+use crate::kit::{bus_at, bus_of_version_0, events, free_address, jobs, json, sched, scheduler};
+use crate::support::directory::Directory;
+use crate::support::{BUS, PRODUCER, Program, SCHED, output, submit, text, until};
 
 #[test]
 fn in_memory_jobs_are_gone_with_their_bus_and_whoever_follows_hears_so() {
@@ -30,8 +29,8 @@ fn in_memory_jobs_are_gone_with_their_bus_and_whoever_follows_hears_so() {
 
 #[test]
 fn on_disk_jobs_outlive_their_bus_and_whoever_follows_hears_how_they_end() {
-    let folder = std::env::temp_dir().join(format!("sched-cli-{}", std::process::id()));
-    let data = ["--data", folder.to_str().unwrap()];
+    let directory = Directory::new("sched-cli");
+    let data = ["--data", &directory.path("data")];
     let address = free_address();
     let url = format!("ws://{address}");
     let mut bus = bus_at(&address, &data);
@@ -46,7 +45,6 @@ fn on_disk_jobs_outlive_their_bus_and_whoever_follows_hears_how_they_end() {
     let _scheduler = scheduler(&url, "g1", "1");
     waiting.logs(&format!("{job} failed (exit code 5"));
     assert_eq!(waiting.status(), Some(5));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

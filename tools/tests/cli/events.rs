@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::kit::{events, events_after, scheduler, submit, until, waited};
-use crate::support::{BUS, Program, SCHED};
+use crate::kit::{events, events_after, scheduler, waited};
+use crate::support::{BUS, Program, SCHED, submit, until};
 
 #[test]
 fn events_go_on_after_any_of_them() {

@@ -21,11 +21,6 @@ pub(crate) fn says(url: &str, verb: &str, arguments: &[&str]) -> String {
     text(&done.stdout).to_owned()
 }
 
-/// Submits, and gives the id.
-pub(crate) fn submit(url: &str, arguments: &[&str]) -> String {
-    says(url, "submit", arguments).trim_end().to_owned()
-}
-
 /// Its lines of JSON.
 pub(crate) fn json(url: &str, verb: &str, arguments: &[&str]) -> Vec<Value> {
     let told = says(url, verb, &[&["--json"], arguments].concat());
@@ -54,16 +49,6 @@ pub(crate) fn events(url: &str) -> Program {
 
 pub(crate) fn events_after(url: &str, since: &str) -> Program {
     Program::start(SCHED, &["events", "--bus", url, "--json", "--since", since])
-}
-
-/// Waits until a job is in this state.
-pub(crate) fn until(events: &mut Program, job: &str, state: &str) -> Value {
-    loop {
-        let line: Value = serde_json::from_str(&events.says("\"ev\"")).unwrap();
-        if line["job"] == job && line["state"] == state {
-            return line;
-        }
-    }
 }
 
 /// The exit status of a program that is submitted and waited for.

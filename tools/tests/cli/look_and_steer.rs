@@ -1,7 +1,7 @@
 //! What is shown of jobs and schedulers, and how they are steered.
 
-use crate::kit::{events, jobs, json, says, sched, scheduler, submit, until};
-use crate::support::{Program, SCHED, text};
+use crate::kit::{events, jobs, json, says, sched, scheduler};
+use crate::support::{Program, SCHED, submit, text, until};
 
 #[test]
 fn the_list_is_in_true_order_and_says_why() {

@@ -1,7 +1,7 @@
 //! How the jobs of `sched submit` end, and with what exit status.
 
-use crate::kit::{events, json, says, sched, scheduler, submit, until, waited};
-use crate::support::{BUS, Program, SCHED, text};
+use crate::kit::{events, json, says, sched, scheduler, waited};
+use crate::support::{BUS, Program, SCHED, submit, text, until};
 
 #[test]
 fn submit_and_wait_exits_as_the_job_does() {

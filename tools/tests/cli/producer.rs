@@ -1,6 +1,7 @@
 //! `producer --submit`.
 
 use crate::kit::{bus_at, free_address, scheduler};
+use crate::support::directory::Directory;
 use crate::support::{PRODUCER, Program, output, text};
 
 #[test]
@@ -22,8 +23,8 @@ fn the_producer_hears_what_becomes_of_its_jobs() {
 
 #[test]
 fn the_producer_loses_no_job_when_the_bus_is_killed() {
-    let folder = std::env::temp_dir().join(format!("producer-{}", std::process::id()));
-    let data = ["--data", folder.to_str().unwrap()];
+    let directory = Directory::new("producer");
+    let data = ["--data", &directory.path("data")];
     let address = free_address();
     let url = format!("ws://{address}");
     let mut bus = bus_at(&address, &data);
@@ -39,7 +40,6 @@ fn the_producer_loses_no_job_when_the_bus_is_killed() {
     let told = producer.rest();
     assert!(told.contains("finished  60\n"), "{told}");
     assert_eq!(producer.status(), Some(0));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What may be submitted, and what a key is for.
 
-use crate::kit::{sched, scheduler, submit, waited};
-use crate::support::{BUS, Program, text};
+use crate::kit::{sched, scheduler, waited};
+use crate::support::{BUS, Program, submit, text};
 
 /// The largest job that the bus takes reaches its scheduler, and one that is
 /// larger is refused: nobody loses its connection over it.

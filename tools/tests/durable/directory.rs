@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::directory::Directory;
 use crate::support::{BUS, Program};
-use crate::wire::{Directory, Wire, bus, rows, run, word};
+use crate::wire::{Wire, bus, rows, run, word};
 
 /// What a bus says that must not start.
 fn refused(directory: &Path) -> String {
@@ -21,7 +22,7 @@ fn refused(directory: &Path) -> String {
 #[test]
 fn a_second_bus_is_refused_and_the_first_goes_on() {
     run(async {
-        let directory = Directory::new("second");
+        let directory = Directory::new("durable-second");
         let (_bus, address) = bus(&directory.0);
         let why = refused(&directory.0);
         assert!(why.contains("in use by another bus"), "{why}");
@@ -34,7 +35,7 @@ fn a_second_bus_is_refused_and_the_first_goes_on() {
 #[test]
 fn jobs_survive_an_orderly_end() {
     run(async {
-        let directory = Directory::new("orderly");
+        let directory = Directory::new("durable-orderly");
         let (mut first, address) = bus(&directory.0);
         first.logs("jobs are kept in");
         let (mut producer, welcome) =
@@ -60,7 +61,7 @@ fn jobs_survive_an_orderly_end() {
 #[test]
 fn a_damaged_file_is_refused_with_what_to_do_and_left_as_it_is() {
     run(async {
-        let directory = Directory::new("damaged");
+        let directory = Directory::new("durable-damaged");
         let (mut first, address) = bus(&directory.0);
         let (mut producer, _) = Wire::register(&address, r#""type":"producer""#).await.unwrap();
         for n in 0..50 {
@@ -96,7 +97,7 @@ fn a_damaged_file_is_refused_with_what_to_do_and_left_as_it_is() {
 
 #[test]
 fn a_directory_that_cannot_be_made_is_a_clear_error() {
-    let directory = Directory::new("unusable");
+    let directory = Directory::new("durable-unusable");
     let file = directory.0.join("file");
     fs::write(&file, "in the way").unwrap();
     let why = refused(&file);

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::directory::Directory;
 use crate::support::{BUS, Program, http};
-use crate::wire::{Directory, Wire, bus, rows, run, start, word};
+use crate::wire::{Wire, bus, rows, run, start, word};
 
 #[test]
 fn a_full_tmpfs_refuses_jobs_for_as_long_as_it_is_full() {
-    let directory = Directory::new("tmpfs");
+    let directory = Directory::new("durable-tmpfs");
     let Some(mount) = Mount::tmpfs(&directory.0) else {
         // The other test of this file needs no rights.
         eprintln!("SKIPPED: a tmpfs cannot be mounted here (are you root?)");
@@ -24,7 +25,7 @@ fn a_full_tmpfs_refuses_jobs_for_as_long_as_it_is_full() {
 
 #[test]
 fn a_limit_on_the_size_of_files_refuses_jobs_for_as_long_as_it_holds() {
-    let directory = Directory::new("limit");
+    let directory = Directory::new("durable-limit");
     let data = directory.0.join("data");
     // In units of 512 bytes; a write beyond it fails, as XFSZ is ignored.
     let script = format!(

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 use smol::{Task, Timer};
 
+use crate::support::directory::Directory;
 use crate::support::{BUS, Program};
-use crate::wire::{Directory, Wire, bus, rows, run, word};
+use crate::wire::{Wire, bus, rows, run, word};
 
 const KILLS: usize = 100;
 const PRODUCERS: usize = 8;
@@ -22,7 +23,7 @@ fn a_hundred_kills_lose_no_accepted_job_and_give_none_two_outcomes() {
     println!("SEED={seed}");
     fastrand::seed(seed);
     run(async {
-        let directory = Directory::new("kills");
+        let directory = Directory::new("durable-kills");
         let mut world = World::new();
         for round in 0..KILLS {
             let (bus, address) = bus(&directory.0);

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::wire::{Directory, Wire, bus, run};
+use crate::support::directory::Directory;
+use crate::wire::{Wire, bus, run};
 
 const JOBS: usize = 100_000;
 const AT_ONCE: usize = 2000;
@@ -12,7 +13,7 @@ const AT_ONCE: usize = 2000;
 #[test]
 fn a_bus_that_finds_100_000_jobs_has_them_all_however_its_forerunner_ended() {
     run(async {
-        let directory = Directory::new("start-up");
+        let directory = Directory::new("durable-start-up");
         let (mut first, address) = bus(&directory.0);
         let (mut producer, _) = Wire::register(&address, r#""type":"producer""#).await.unwrap();
         let began = Instant::now();

@@ -1,7 +1,7 @@
 //! A bus with a directory, and a client that says what it is told to.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -121,23 +121,4 @@ pub(crate) fn word(message: &Value, field: &str) -> String {
 
 pub(crate) fn rows<'a>(message: &'a Value, field: &str) -> &'a [Value] {
     message[field].as_array().unwrap_or_else(|| panic!("no {field:?} in {message}"))
-}
-
-/// A directory that goes with the test.
-pub(crate) struct Directory(pub(crate) PathBuf);
-
-impl Directory {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = path.join(format!("durable-{name}-{}", std::process::id()));
-        let _of_an_earlier_run = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _left_behind = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -2,10 +2,13 @@
 #![allow(dead_code, reason = "every test file is a crate of its own")]
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
+pub(crate) mod directory;
 pub(crate) mod http;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
 
 pub(crate) const BUS: &str = env!("CARGO_BIN_EXE_bus");
 pub(crate) const PRODUCER: &str = env!("CARGO_BIN_EXE_producer");
@@ -86,6 +89,23 @@ impl Drop for Program {
 
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Submits to this bus, and gives what is said: the id of the job.
+pub(crate) fn submit(url: &str, arguments: &[&str]) -> String {
+    let done = output(SCHED, &[&["submit", "--bus", url], arguments].concat());
+    assert_eq!(done.status.code(), Some(0), "{arguments:?}: {}", text(&done.stderr));
+    text(&done.stdout).trim_end().to_owned()
+}
+
+/// Waits until a job is in this state, as `sched events --json` tells it.
+pub(crate) fn until(events: &mut Program, job: &str, state: &str) -> Value {
+    loop {
+        let line: Value = serde_json::from_str(&events.says("\"ev\"")).unwrap();
+        if line["job"] == job && line["state"] == state {
+            return line;
+        }
+    }
 }
 
 pub(crate) fn text(bytes: &[u8]) -> &str {
