@@ -1,17 +1,18 @@
 //! `sched-core` on smol: real processes, real sockets.
 //!
-//! - [`Scheduler`]: submit jobs, await their outcomes, watch what happens. One
-//!   task owns the state machine of `sched-core`, and a [`SmolSpawner`] starts
-//!   and stops the processes it decides about.
+//! - [`Scheduler`]: submit jobs, await their outcomes, watch what happens. It
+//!   owns a state machine of `sched-core`, and starts and stops the processes that
+//!   this decides about.
 //! - [`process`]: a process in a group of its own, ended with everything it left
 //!   there. [`Process`] is one by itself, without a scheduler.
 //! - [`bus`]: where producers and schedulers meet, over WebSocket.
 //!
 //! # Hidden costs
 //!
-//! Everything is spawned on smol's global executor, which starts a thread of its
+//! Tasks are spawned on smol's global executor, which starts a thread of its
 //! own (more with `SMOL_THREADS`), beside the reactor's and those of the pool for
-//! blocking work. The modules say what else they cost.
+//! blocking work. Processes have two threads of their own. The modules say what
+//! else they cost.
 
 pub mod bus;
 mod clock;

@@ -28,7 +28,7 @@ async fn family(bench: &mut Bench, pipe: &Fifo, mark: (&str, &str)) -> FifoLines
 fn a_guard_ends_what_bears_its_mark_and_nothing_else() {
     within_a_minute(async {
         let (pipe, others, mut bench) = (Fifo::new(), Fifo::new(), Bench::new(3));
-        let (guard, other) = (Guard::post().unwrap(), Guard::post().unwrap());
+        let (guard, other) = (Guard::post().await.unwrap(), Guard::post().await.unwrap());
         let mut lines = family(&mut bench, &pipe, guard.mark()).await;
         let spared = sh(&format!("exec 3> {}; echo here >&3; sleep 600", others.name()));
         let (name, mark) = other.mark();
@@ -48,7 +48,7 @@ fn a_guard_ends_what_bears_its_mark_and_nothing_else() {
 fn a_guard_that_was_dismissed_ends_nothing() {
     within_a_minute(async {
         let (pipe, mut bench) = (Fifo::new(), Bench::new(1));
-        let guard = Guard::post().unwrap();
+        let guard = Guard::post().await.unwrap();
         let (name, mark) = guard.mark();
         let go = Fifo::new();
         let command =

@@ -173,7 +173,7 @@ fn the_real_scheduler_does_what_the_simulation_foretells() {
         for job in jobs {
             assert_eq!(job.ended().await.unwrap().outcome.kind(), OutcomeKind::Finished);
         }
-        scheduler.stop().await.unwrap()
+        scheduler.stop().await
     });
     assert_eq!(summary.stats.evictions, foretold.evictions);
     assert_eq!(summary.stats.ended(OutcomeKind::Finished), 5);

@@ -114,7 +114,7 @@ impl Agent {
         config: AgentConfig,
         translate: Translate,
     ) -> Result<(Self, Subscription), AgentError> {
-        let guard = smol::unblock(Guard::post).await;
+        let guard = Guard::post().await;
         let guard =
             guard.inspect_err(|why| tracing::warn!("jobs would outlive this program: {why}"));
         let grace = config.policy.grace;
@@ -152,7 +152,7 @@ impl Agent {
 
     /// Takes nothing new, ends what runs, each with its grace period, which
     /// ends when `hurry` does, and reports it; then leaves the bus in order.
-    pub async fn end(self, hurry: impl Future<Output = ()>) -> (Option<Summary>, AgentCounts) {
+    pub async fn end(self, hurry: impl Future<Output = ()>) -> (Summary, AgentCounts) {
         self.stop.close();
         self.task.await.end(hurry).await
     }

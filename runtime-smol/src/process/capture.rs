@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::pipe::{PipeFlags, pipe_with};
-use smol::Async;
-use smol::future::yield_now;
 
 /// How much is read at once.
 const CHUNK: usize = 8 * 1024;
+/// How often before others come first: about what a pipe holds.
+const CHUNKS_AT_ONCE: usize = 8;
 
 /// The last bytes that a process wrote, standard output and standard error in
 /// the order in which they were written.
@@ -34,9 +35,20 @@ impl CapturedOutput {
 /// for it.
 #[derive(Debug)]
 pub(super) struct Capture {
-    pipe: Async<OwnedFd>,
+    pipe: OwnedFd,
     chunk: Box<[u8]>,
     tail: Tail,
+}
+
+/// What is left in the pipe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum More {
+    /// Perhaps something: others come first.
+    Now,
+    /// Nothing, until the process writes again.
+    Later,
+    /// Nothing, and nobody has the other end open.
+    Never,
 }
 
 impl Capture {
@@ -44,28 +56,28 @@ impl Capture {
     pub(super) fn new(limit: usize) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
         // Only our end is made non-blocking: the process must not see EAGAIN.
-        let pipe = Async::new(ours)?;
+        ioctl_fionbio(&ours, true)?;
         let chunk = vec![0; CHUNK].into_boxed_slice();
-        Ok((Self { pipe, chunk, tail: Tail::new(limit) }, theirs))
+        Ok((Self { pipe: ours, chunk, tail: Tail::new(limit) }, theirs))
     }
 
-    /// Reads for as long as anybody has the other end open.
-    pub(super) async fn pump(&mut self) {
-        loop {
-            let chunk = &mut self.chunk;
-            match self.pipe.read_with(|pipe| Ok(rustix::io::read(pipe, &mut chunk[..])?)).await {
-                Ok(0) => return,
+    pub(super) fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// Reads what there is, but not for ever: a process that writes faster than
+    /// this reads would keep its thread from every other duty.
+    pub(super) fn read(&mut self) -> io::Result<More> {
+        for _ in 0..CHUNKS_AT_ONCE {
+            match rustix::io::read(&self.pipe, &mut self.chunk[..]) {
+                Ok(0) => return Ok(More::Never),
                 Ok(n) => self.tail.push(&self.chunk[..n]),
-                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
-                Err(why) => {
-                    tracing::warn!(%why, "the rest of a process's output is lost");
-                    return;
-                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(More::Later),
+                Err(why) => return Err(why.into()),
             }
-            // A process that writes faster than we read would keep this task
-            // from its other duties, and the executor from its other tasks.
-            yield_now().await;
         }
+        Ok(More::Now)
     }
 
     /// Takes what is in the pipe now, and no more: a descendant that got away
@@ -80,7 +92,7 @@ impl Capture {
                     self.tail.push(&self.chunk[..n]);
                     left -= n as u64;
                 }
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Err(_) => break,
             }
         }

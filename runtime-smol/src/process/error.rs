@@ -36,6 +36,9 @@ pub enum SpawnerError {
     /// The system has no pidfds, or forbids them.
     #[error("cannot await processes without pidfds (Linux 5.4 or later, pidfd_open allowed): {0}")]
     NoPidfd(io::Error),
+    /// What watches processes could not be made: no descriptor is left, say.
+    #[error("cannot watch processes: {0}")]
+    Watch(io::Error),
     /// Nobody could learn how a process ended.
     #[error(
         "SIGCHLD is ignored, so that the system forgets processes as they end: \

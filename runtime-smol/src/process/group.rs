@@ -1,15 +1,14 @@
 //! A process and its group, from outside: seeing it die, sending it signals.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open,
     pidfd_send_signal, waitid,
 };
-use sched_core::Stop;
-use smol::Async;
+use sched_core::{ExitStatus, Stop};
 
 /// A process of ours that leads a group of its own and is not reaped yet.
 ///
@@ -18,7 +17,7 @@ use smol::Async;
 #[derive(Debug)]
 pub(super) struct Group {
     leader: Pid,
-    pidfd: Async<OwnedFd>,
+    pidfd: OwnedFd,
 }
 
 /// What is known of the leader.
@@ -33,18 +32,16 @@ pub(super) enum Leader {
 
 impl Group {
     pub(super) fn new(leader: Pid) -> io::Result<Self> {
-        // Never read, only polled and named: it need not be non-blocking.
-        let pidfd = Async::new_nonblocking(pidfd_open(leader, PidfdFlags::empty())?)?;
-        Ok(Self { leader, pidfd })
+        Ok(Self { leader, pidfd: pidfd_open(leader, PidfdFlags::empty())? })
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.leader.as_raw_pid().unsigned_abs()
     }
 
-    /// Waits until the leader is dead, with all its threads.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.pidfd.readable().await
+    /// It can be read when the leader is dead, with all its threads.
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
     /// Looks at the leader, and reaps nothing.
@@ -58,6 +55,26 @@ impl Group {
                 Err(why) => {
                     tracing::error!(pid = self.pid(), %why, "a process was reaped by others");
                     return Leader::Gone;
+                }
+            }
+        }
+    }
+
+    /// Blocks until the leader is dead, and reaps nothing.
+    pub(super) fn wait(&self) {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(Errno::INTR) = waitid(WaitId::PidFd(self.pidfd()), look) {}
+    }
+
+    /// Reaps the leader, which is dead: its number is anybody's from now on.
+    pub(super) fn reap(self) -> ExitStatus {
+        loop {
+            match waitid(WaitId::PidFd(self.pidfd()), WaitIdOptions::EXITED) {
+                Ok(status) => return status.map_or(ExitStatus::Unknown, |it| status_of(&it)),
+                Err(Errno::INTR) => {}
+                Err(why) => {
+                    tracing::error!(pid = self.pid(), %why, "how a process ended is not known");
+                    return ExitStatus::Unknown;
                 }
             }
         }
@@ -101,6 +118,12 @@ impl Group {
             Err(why) => tracing::warn!(pid = self.pid(), ?signal, %why, "signal not sent"),
         }
     }
+}
+
+fn status_of(status: &WaitIdStatus) -> ExitStatus {
+    let code = status.exit_status().map(ExitStatus::Code);
+    code.or_else(|| status.terminating_signal().map(ExitStatus::Signal))
+        .unwrap_or(ExitStatus::Unknown)
 }
 
 /// Kills the group of a process that nobody else knows of, and reaps it.

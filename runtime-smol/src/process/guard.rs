@@ -1,9 +1,12 @@
 //! What ends the processes of a program that was itself killed.
 
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Once;
 
+use smol::future::{block_on, poll_once};
 use thiserror::Error;
 
 /// The variable that marks the processes of a guarded program.
@@ -29,7 +32,7 @@ const GRACE_TENTHS: u32 = 50;
 #[derive(Debug)]
 pub struct Guard {
     mark: String,
-    line: ChildStdin,
+    line: OwnedFd,
 }
 
 /// Why there is no guard.
@@ -73,26 +76,27 @@ exec 3<&0 </dev/null
 "#;
 
 impl Guard {
-    /// Posts a guard. Blocks for as long as a shell takes to start.
+    /// Posts a guard, and waits until its shell is ready.
     ///
     /// # Errors
     ///
     /// There is no shell here, or no room for one more process.
-    pub fn post() -> Result<Self, GuardError> {
+    pub async fn post() -> Result<Self, GuardError> {
         let mark = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", SCRIPT, "sched-guard", &format!("{MARK}={mark}")])
             .arg(GRACE_TENTHS.to_string())
             // What a terminal sends to this program is not for the guard.
             .process_group(0)
             .current_dir("/")
-            .env_remove(MARK)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let line = shell.stdin.take();
-        let status = shell.wait()?;
+            .env_remove(MARK);
+        drive_async_process();
+        let mut shell = async_process::Command::from(shell);
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut shell = shell.spawn()?;
+        let line = shell.stdin.take().map(OwnedFd::try_from).transpose()?;
+        let status = shell.status().await?;
         match line {
             Some(line) if status.success() => Ok(Self { mark, line }),
             _ => Err(GuardError::GaveUp(status)),
@@ -107,8 +111,19 @@ impl Guard {
     }
 
     /// Sends the guard home: what still runs is meant to.
-    pub fn dismiss(mut self) {
+    pub fn dismiss(self) {
         // One that is gone already needs no word.
-        let _ = self.line.write_all(b"\n");
+        let _ = rustix::io::write(&self.line, b"\n");
     }
+}
+
+/// Keeps async-process from starting a thread of its own, which it does at the
+/// first process unless somebody has already polled its driver.
+fn drive_async_process() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let mut driver = Box::pin(async_process::driver());
+        let _pending = block_on(poll_once(&mut driver));
+        smol::spawn(driver).detach();
+    });
 }

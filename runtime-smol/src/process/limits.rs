@@ -10,13 +10,13 @@ use rustix::process::{Signal, prlimit, setrlimit};
 
 use super::error::SpawnerError;
 
-/// What a run holds until it is reaped: async-process's pidfd, ours, and the
-/// pipe of its output or its two files.
-pub(super) const PER_RUN: u64 = 4;
-/// What a thread that starts processes keeps open (`/dev/null`, the list of its
-/// children), and what is open for a moment while it does: three copies of that or
-/// of the other end of the output, that end, and a pipe of the standard library's.
-const PER_START: u64 = 8;
+/// What a run holds until it is reaped: its pidfd, and the pipe of its output or
+/// its two files.
+pub(super) const PER_RUN: u64 = 3;
+/// What is open for a moment while a thread starts a process: three copies of
+/// `/dev/null` or of the other end of the output, that end, and a pipe of the
+/// standard library's.
+const PER_START: u64 = 6;
 /// For everything else that this program may open: sockets, files, pools.
 const MARGIN: u64 = 64;
 

@@ -1,24 +1,27 @@
-//! Real processes: started on smol's thread pool, awaited without a thread
-//! each, stopped with everything they left in their process group.
+//! Real processes: started, awaited and reaped by two threads for the whole
+//! program, stopped with everything they left in their process group.
 //!
 //! Linux 5.4 or later: the end of a process is awaited on a pidfd.
 //!
 //! # Theory of operation
 //!
-//! Each run is one task, from its start until it is reaped. That task alone
-//! sends signals to the process and alone reaps it, so that a signal can never
-//! reach a stranger that was given the number of a reaped process.
+//! Two threads, the *crew*, do the same work. One that is told of the death of a
+//! process reaps it and tells its owner (a scheduler, a [`SmolSpawner`], a
+//! [`Process`]); what the owner launches because of that, the same thread starts
+//! next. So from one end to the next start no other thread is woken, which costs
+//! as much as a tenth of a start each time. Whoever only listens is told
+//! after the start, for the same reason.
 //!
-//! - *Start.* Two starts at most go on at a time in the whole program, on threads
-//!   that do nothing else; starting takes 0.1 to 0.6 ms, and more starting threads
-//!   gain nothing. The process leads a new process group and has
-//!   `/dev/null` for its input.
+//! - *Start.* It blocks a thread of the crew for 0.1 to 0.6 ms. The process leads
+//!   a new process group and has `/dev/null` for its input.
 //! - *Stop.* TERM to the group, followed by CONT, so that a process that is
-//!   halted can act on it; or KILL. When KILL follows TERM is not decided here
-//!   but by `core`.
-//! - *End.* The task sees the leader's death while it is still a zombie, whose
-//!   number is also the group's and cannot be given away. It kills what is left
-//!   of the group, and only then reaps.
+//!   halted can act on it; or KILL; at once, on the thread of whoever wants it.
+//!   When KILL follows TERM is not decided here but by `core`.
+//! - *End.* The crew sees the leader's death while it is still a zombie, whose
+//!   number is also the group's and cannot be given away. It takes the process
+//!   out of everybody's reach, kills what is left of the group, and only then
+//!   reaps: a signal can never reach a stranger that was given the number of a
+//!   reaped process.
 //!
 //! # What a process inherits
 //!
@@ -27,17 +30,18 @@
 //! descriptor but 0, 1 and 2, and no signal handler. Three things pass through,
 //! because only unsafe code could stop them: descriptors that this program was
 //! itself given without the close-on-exec flag, signals it was told to ignore
-//! (as by `nohup`), and signals blocked in the thread that first used smol.
+//! (as by `nohup`), and signals blocked in the thread whose call was the
+//! first to start a process.
 //!
 //! # Hidden costs
 //!
-//! - smol's own threads: `smol-1` (more with `SMOL_THREADS`), `async-io`, and up
-//!   to two threads `starter` that start processes. They end when they have had
-//!   nothing to do for 10 s, and keep two descriptors each until then.
-//! - async-process would start a thread of its own at the first process, and
-//!   panic if it cannot. [`async_process::driver`] runs as a task instead; where
-//!   there are pidfds it has nothing to do.
-//! - Two descriptors a process, three when its output is captured, four when it
+//! - Up to two threads `sched-crew`. They end when they have had nothing to do
+//!   for 10 s; one stays for as long as there are processes. Of smol's own
+//!   threads `smol-1` (more with `SMOL_THREADS`) keeps the time.
+//! - async-process, with which a [`Guard`]'s shell is awaited, would start a thread
+//!   of its own, and panic if it cannot. [`async_process::driver`] runs as a task
+//!   instead; where there are pidfds it has nothing to do.
+//! - One descriptor a process, two when its output is captured, three when it
 //!   is spooled (the latter two until nobody holds the output any more; where
 //!   nothing was written, they are kept for the next run). The soft
 //!   limit of descriptors is raised to the hard one if the runs of a
@@ -62,25 +66,29 @@
 
 mod capture;
 mod command;
+mod crew;
 mod error;
 mod group;
 mod guard;
-mod launch;
 mod limits;
-mod lost;
 mod program;
 mod run;
+mod runs;
 mod solo;
 mod spares;
 mod spawner;
 mod spool;
 mod start;
 mod task;
+mod watch;
 
 pub use capture::CapturedOutput;
 pub use command::{Command, Output};
 pub use error::SpawnerError;
 pub use guard::{Guard, GuardError};
+pub(crate) use run::Owner;
+pub(crate) use runs::Runs;
+pub(crate) use spawner::make_room;
 pub use spawner::{Report, SmolSpawner};
 pub use spool::{Spool, SpoolReader, SpooledOutput};
 pub use task::{AlreadyStarted, NotStarted, Process, ProcessResult};

@@ -1,154 +1,176 @@
-//! One run, once there is a process, until it is reaped: a task that owns the
-//! process.
+//! One run, from its launch until its process is reaped.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::pin::pin;
-use std::process;
-use std::sync::Arc;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_channel::{Receiver, Sender};
-use async_process::Child;
-use sched_core::{Exit, ExitStatus, RunId, SpawnFailure, Stop};
-use smol::future::{or, pending};
+use sched_core::{Exit, RunId, Stop};
 
-use super::capture::{Capture, CapturedOutput};
+use super::capture::{Capture, CapturedOutput, More};
 use super::group::{Group, Leader};
 use super::spares::Spooling;
 use super::spawner::Report;
 use super::spool::SpooledOutput;
 use super::start::Started;
 
-/// How often a run can be told to stop: TERM, then KILL.
-pub(super) const STOPS: usize = 2;
+/// Whoever is told what becomes of a run.
+pub(crate) trait Owner: Send + Sync {
+    /// Called on a thread of the crew, which does nothing else meanwhile: it
+    /// must not block. What it launches, that thread may start next.
+    fn told(&self, report: Report);
 
-/// What a run's task holds of whoever started it.
-#[derive(Debug)]
-pub(super) struct Line {
-    /// How it is told to stop.
-    pub(super) stops: Receiver<Stop>,
-    /// Its place among the runs that there may be at once: they are counted by
-    /// the copies of this.
-    pub(super) _place: Arc<()>,
+    /// Called soon after that, when the thread has started what was launched:
+    /// now is the time to wake others, who would be in the way before.
+    fn pass_on(&self) {}
 }
 
 /// A run that is under way.
-#[derive(Debug)]
+///
+/// Whoever has started it stops it; the crew starts, watches and reaps it.
+/// The lock stands between a signal and the end: once the process has been
+/// [taken out](Self::take_dead) to be reaped, nobody can send it a signal that
+/// might reach a stranger with its number.
 pub(super) struct Run {
     pub(super) id: RunId,
-    pub(super) line: Line,
-    pub(super) reports: Sender<Report>,
+    owner: Arc<dyn Owner>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// At most this has been asked for. None is sent twice, and no TERM after KILL.
+    asked: Option<Stop>,
+    /// Nobody wants it any more.
+    abandoned: bool,
+    /// `None`: there is none yet, or it has been taken out.
+    process: Option<Process>,
+}
+
+/// A process that was started and is not reaped.
+#[derive(Debug)]
+pub(super) struct Process {
+    group: Group,
+    capture: Option<Capture>,
+    spool: Option<Spooling>,
+    /// Whether a signal was sent while its leader was alive.
+    after_stop: bool,
+}
+
+/// How a process ended, and what it wrote.
+pub(super) struct End {
+    pub(super) exit: Exit,
+    pub(super) output: Option<CapturedOutput>,
+    pub(super) spooled: Option<SpooledOutput>,
 }
 
 impl Run {
-    /// Whether nobody can stop it any more, so that it must not start.
+    pub(super) fn new(id: RunId, owner: Arc<dyn Owner>) -> Self {
+        Self { id, owner, state: Mutex::default() }
+    }
+
+    /// Asks its process to end, or ends it; as soon as there is one.
+    pub(super) fn stop(&self, how: Stop) {
+        let mut state = self.state();
+        let is_news = match state.asked {
+            None => true,
+            Some(Stop::Terminate) => how == Stop::Kill,
+            Some(Stop::Kill) => false,
+        };
+        if is_news {
+            state.asked = Some(how);
+            if let Some(process) = &mut state.process {
+                process.stop(how);
+            }
+        }
+    }
+
+    /// Kills its process, or keeps it from being started.
+    pub(super) fn abandon(&self) {
+        self.state().abandoned = true;
+        self.stop(Stop::Kill);
+    }
+
+    /// Whether it must not be started any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.line.stops.is_closed()
+        self.state().abandoned
     }
 
-    /// Tells of its process until that is reaped. Once `stops` is closed nobody
-    /// can stop the process any more, so it is killed.
-    pub(super) async fn go(self, start: Result<Started, SpawnFailure>) {
-        let run = self.id;
-        let last = match start {
-            Ok(started) => {
-                let pid = started.group.pid();
-                // A closed channel: nobody listens any more, and that is theirs to choose.
-                let _ = self.reports.send(Report::Started { run, pid }).await;
-                let (exit, output, spooled) = finish(started, &self.line.stops).await;
-                Report::Exited { run, exit, output, spooled }
-            }
-            Err(why) => Report::SpawnFailed { run, why },
-        };
-        // Before the last report: who has read it finds the run's place free.
-        drop(self.line);
-        let _ = self.reports.send(last).await;
+    /// There is a process. What was asked for meanwhile is done to it now.
+    pub(super) fn begin(&self, started: Started) {
+        let Started { group, capture, spool } = started;
+        let mut process = Process { group, capture, spool, after_stop: false };
+        let mut state = self.state();
+        if let Some(how) = state.asked {
+            process.stop(how);
+        }
+        state.process = Some(process);
+    }
+
+    /// Its process, if that is dead; nobody can send it a signal from now on.
+    pub(super) fn take_dead(&self) -> Option<Process> {
+        let mut state = self.state();
+        let is_dead = |process: &Process| process.group.leader() != Leader::Alive;
+        if state.process.as_ref().is_some_and(is_dead) { state.process.take() } else { None }
+    }
+
+    /// Kills its process, and takes it out once it is dead: for one that cannot
+    /// be watched. Blocks until then.
+    pub(super) fn take_killed(&self) -> Option<Process> {
+        let mut state = self.state();
+        let process = state.process.as_mut()?;
+        process.stop(Stop::Kill);
+        process.group.wait();
+        state.process.take()
+    }
+
+    /// Does `what` to its process, if there is one.
+    pub(super) fn with_process<T>(&self, what: impl FnOnce(&mut Process) -> T) -> Option<T> {
+        self.state().process.as_mut().map(what)
+    }
+
+    pub(super) fn tell(&self, report: Report) {
+        self.owner.told(report);
+    }
+
+    pub(super) fn owner(&self) -> &Arc<dyn Owner> {
+        &self.owner
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn finish(
-    started: Started,
-    stops: &Receiver<Stop>,
-) -> (Exit, Option<CapturedOutput>, Option<SpooledOutput>) {
-    let Started { child, group, mut capture, spool } = started;
-    let (leader, after_stop) = or(until_dead(&group, stops), pump(capture.as_mut())).await;
-    if leader == Leader::Zombie {
+impl Process {
+    /// The process may have been faster than the stop: then nothing is sent.
+    fn stop(&mut self, how: Stop) {
+        if self.group.leader() == Leader::Alive {
+            self.group.stop(how);
+            self.after_stop = true;
+        }
+    }
+
+    /// What can be read when it is dead.
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.group.pidfd()
+    }
+
+    /// What can be read when it has written something, if that is captured.
+    pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.capture.as_ref().map(Capture::pipe)
+    }
+
+    /// Reads some of what it has written.
+    pub(super) fn read(&mut self) -> io::Result<More> {
+        self.capture.as_mut().map_or(Ok(More::Never), Capture::read)
+    }
+
+    /// Ends what it left behind, and reaps it. Only when it is dead.
+    pub(super) fn finish(self) -> End {
+        let Self { group, capture, spool, after_stop } = self;
         group.kill_stragglers();
+        let exit = Exit { status: group.reap(), after_stop };
+        let output = capture.map(Capture::finish);
+        End { exit, output, spooled: spool.map(Spooling::finish) }
     }
-    let status = reap(child).await;
-    (Exit { status, after_stop }, capture.map(Capture::finish), spool.map(Spooling::finish))
-}
-
-/// Carries out stops until the leader is dead. Returns whether a signal was
-/// sent while it was alive.
-async fn until_dead(group: &Group, stops: &Receiver<Stop>) -> (Leader, bool) {
-    let mut after_stop = false;
-    let mut dead = pin!(group.readable());
-    let mut next = Next::Stop;
-    loop {
-        let wake = match next {
-            Next::Stop => or(async { Wake::Dead(dead.as_mut().await) }, next_stop(stops)).await,
-            Next::Nothing => Wake::Dead(dead.as_mut().await),
-        };
-        // Whatever woke us: the process may have been faster than the stop.
-        let leader = group.leader();
-        if leader != Leader::Alive {
-            return (leader, after_stop);
-        }
-        match wake {
-            Wake::Dead(Ok(())) => dead.set(group.readable()),
-            Wake::Dead(Err(why)) => {
-                tracing::error!(pid = group.pid(), %why, "killing what cannot be awaited");
-                group.stop(Stop::Kill);
-                return (Leader::Zombie, true);
-            }
-            Wake::Stop(how) => {
-                group.stop(how);
-                after_stop = true;
-            }
-            Wake::Abandoned => {
-                group.stop(Stop::Kill);
-                after_stop = true;
-                next = Next::Nothing;
-            }
-        }
-    }
-}
-
-enum Next {
-    Stop,
-    Nothing,
-}
-
-enum Wake {
-    Dead(io::Result<()>),
-    Stop(Stop),
-    Abandoned,
-}
-
-async fn next_stop(stops: &Receiver<Stop>) -> Wake {
-    stops.recv().await.map_or(Wake::Abandoned, Wake::Stop)
-}
-
-/// Never ends: only the process's death does.
-async fn pump<T>(capture: Option<&mut Capture>) -> T {
-    if let Some(capture) = capture {
-        capture.pump().await;
-    }
-    pending().await
-}
-
-async fn reap(mut child: Child) -> ExitStatus {
-    match child.status().await {
-        Ok(status) => status_of(status),
-        Err(why) => {
-            tracing::error!(pid = child.id(), %why, "how a process ended is not known");
-            ExitStatus::Unknown
-        }
-    }
-}
-
-fn status_of(status: process::ExitStatus) -> ExitStatus {
-    let code = status.code().map(ExitStatus::Code);
-    code.or_else(|| status.signal().map(ExitStatus::Signal)).unwrap_or(ExitStatus::Unknown)
 }

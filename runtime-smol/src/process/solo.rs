@@ -1,17 +1,14 @@
 //! The driver of one process: the smallest scheduler there can be.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_channel::{Receiver, bounded};
-use sched_core::{BinIndex, Instant, Outcome, ProcessTask, RunId, StopCause, TaskState};
+use async_channel::Receiver;
+use sched_core::{BinIndex, Instant, Outcome, ProcessSpawner, ProcessTask};
+use sched_core::{RunId, StopCause, TaskState};
 use smol::future::{or, pending};
 
 use super::command::Command;
-use super::launch::{Launch, launch};
-use super::run::{Line, Run};
-use super::spares::Spares;
-use super::spawner::{Control, REPORTS, Report};
+use super::spawner::{Report, SmolSpawner};
 use super::task::ProcessResult;
 use crate::clock::Clock;
 
@@ -27,7 +24,8 @@ pub(super) struct Plan {
 pub(super) struct Solo {
     clock: Clock,
     task: ProcessTask,
-    control: Control,
+    run: RunId,
+    spawner: SmolSpawner,
     reports: Receiver<Report>,
     /// `None` once nobody can give any more.
     orders: Option<Receiver<()>>,
@@ -41,19 +39,20 @@ enum Wake {
 }
 
 impl Solo {
-    pub(super) fn new(plan: Plan, orders: Receiver<()>) -> Self {
+    pub(super) fn new(orders: Receiver<()>, plan: &Plan) -> Self {
         let clock = Clock::new();
         let task = ProcessTask::new(clock.now(), plan.time_limit, plan.grace);
-        let (control, stops) = Control::new();
-        let (sender, reports) = bounded(REPORTS);
-        let line = Line { stops, _place: Arc::default() };
-        let run = Run { id: RunId::new(BinIndex::default(), 1), line, reports: sender };
-        launch(Launch { run, command: plan.command, vars: Vec::new(), spares: Spares::new(0) });
-        Self { clock, task, control, reports, orders: Some(orders) }
+        let (spawner, reports) = SmolSpawner::for_one();
+        let run = RunId::new(BinIndex::default(), 1);
+        Self { clock, task, run, spawner, reports, orders: Some(orders) }
     }
 
     /// To the end.
-    pub(super) async fn run(mut self) -> ProcessResult {
+    pub(super) async fn run(mut self, command: &Command) -> ProcessResult {
+        if let Err(why) = self.spawner.spawn_plain(self.run, command) {
+            self.task.handle_spawn_failed();
+            return self.result(Outcome::SpawnFailed(why));
+        }
         loop {
             let wake = self.wake().await;
             let now = self.clock.now();
@@ -72,7 +71,7 @@ impl Solo {
                 Wake::Time => self.task.handle_timeout(now),
             }
             while let Some(how) = self.task.poll_stop() {
-                self.control.stop(how);
+                self.spawner.stop(self.run, how);
             }
         }
     }

@@ -28,7 +28,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 
-use super::launch::STARTS;
+use super::crew::STARTS;
 use super::spool::{SpooledOutput, nameless};
 
 /// How many pairs there may be beyond those of the runs: some wait until they

@@ -1,47 +1,53 @@
 //! The spawner: `core`'s port to the world, on smol.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_channel::{Receiver, Sender, bounded};
 use sched_core::{Exit, ProcessSpawner, RunId, RunInfo, SpawnFailure, Stop};
 
 use super::capture::CapturedOutput;
 use super::command::Command;
+use super::crew::{self, STARTS};
 use super::error::{SpawnerError, exhausted};
-use super::launch::{Launch, STARTS, launch};
 use super::limits;
-use super::run::{Line, Run, STOPS};
-use super::spares::Spares;
+use super::run::Owner;
+use super::runs::Runs;
 use super::spool::SpooledOutput;
-use super::start::Variables;
 
 /// How many reports a run gives: it started, it ended.
-pub(super) const REPORTS: usize = 2;
+const REPORTS: usize = 2;
 
 /// Starts and stops real processes for a machine of `core`.
 ///
-/// It never blocks: a run is a task of smol's global executor once there is a
-/// process, and tells of
-/// itself through the channel that came with the spawner. Feed each
+/// It never blocks: processes are started, watched and reaped by threads of this
+/// crate's own, and what becomes of them is told
+/// through the channel that came with the spawner. Feed each
 /// [`Report`] to the machine's method of the same name.
 ///
 /// A run has its place from [`spawn`](ProcessSpawner::spawn) until its last
 /// report has been sent. There are places for `max_runs`; a scheduler that
-/// starts a run only in a free slot always finds one, and its reports never
-/// wait. Who does not read the reports is refused new runs.
+/// starts a run only in a free slot always finds one. Who does not read the
+/// reports is refused new runs.
 ///
 /// Dropping the spawner kills and reaps all its runs in the background.
-#[derive(Debug)]
 pub struct SmolSpawner {
-    /// Those under way, and some that have ended: see `forget_ended`.
-    runs: HashMap<RunId, Control>,
-    /// As many copies as there are runs, and one.
-    places: Arc<()>,
+    teller: Arc<Teller>,
     max_runs: usize,
+}
+
+/// Passes reports on.
+struct Teller {
+    telling: Mutex<Telling>,
     reports: Sender<Report>,
-    spares: Arc<Spares>,
+}
+
+struct Telling {
+    runs: Runs,
+    /// How many reports the runs under way have yet to give, at most. There is
+    /// room for them.
+    owed: usize,
 }
 
 /// What a run tells of itself: exactly one `SpawnFailed`, or one `Started`
@@ -75,12 +81,12 @@ pub enum Report {
     },
 }
 
-/// The way to a run's task. At most [`STOPS`] are ever sent: none twice, and
-/// no TERM after KILL.
-#[derive(Debug)]
-pub(super) struct Control {
-    stops: Sender<Stop>,
-    asked: Option<Stop>,
+/// A spawner for `max_runs` runs at once (the slots of all bins together):
+/// whether this machine has room for them.
+pub(crate) fn make_room(max_runs: NonZeroUsize) -> Result<(), SpawnerError> {
+    limits::make_room(max_runs, STARTS)?;
+    limits::check_waiting()?;
+    crew::check().map_err(SpawnerError::Watch)
 }
 
 impl SmolSpawner {
@@ -92,13 +98,19 @@ impl SmolSpawner {
     /// The limit of descriptors leaves no room for so many runs (the soft limit
     /// is raised if that helps), or the ends of processes cannot be awaited.
     pub fn new(max_runs: NonZeroUsize) -> Result<(Self, Receiver<Report>), SpawnerError> {
-        limits::make_room(max_runs, STARTS)?;
-        limits::check_waiting()?;
-        let max_runs = max_runs.get();
+        make_room(max_runs)?;
+        Ok(Self::with(Runs::new(max_runs.get()), max_runs.get()))
+    }
+
+    /// For one run; whether there is room for it shows when it is started.
+    pub(super) fn for_one() -> (Self, Receiver<Report>) {
+        Self::with(Runs::one(), 1)
+    }
+
+    fn with(runs: Runs, max_runs: usize) -> (Self, Receiver<Report>) {
         let (reports, receiver) = bounded(max_runs.saturating_mul(REPORTS));
-        let places = Arc::new(());
-        let spares = Spares::new(max_runs);
-        Ok((Self { runs: HashMap::new(), places, max_runs, reports, spares }, receiver))
+        let teller = Teller { telling: Mutex::new(Telling { runs, owed: 0 }), reports };
+        (Self { teller: Arc::new(teller), max_runs }, receiver)
     }
 
     /// How many runs there may be at once.
@@ -107,24 +119,28 @@ impl SmolSpawner {
         self.max_runs
     }
 
-    fn find_place(&self) -> Result<Arc<()>, SpawnFailure> {
-        let place = Arc::clone(&self.places);
-        let runs = Arc::strong_count(&place) - 2;
-        if runs >= self.max_runs {
-            return Err(exhausted(format!("{runs} runs are under way, as many as there may be")));
-        }
-        if self.reports.is_full() {
-            return Err(exhausted("the reports of earlier runs have not been read".into()));
-        }
-        Ok(place)
+    /// As [`spawn`](ProcessSpawner::spawn); the process is not told what it is.
+    pub(super) fn spawn_plain(&self, run: RunId, command: &Command) -> Result<(), SpawnFailure> {
+        self.find_place(|runs, owner| runs.start(run, owner, command, Vec::new()))
     }
 
-    /// Runs end without a word to the spawner. When at least half of those it
-    /// knows must have ended it forgets them: next to nothing a run.
-    fn forget_ended(&mut self) {
-        if self.runs.len() / 2 >= self.max_runs {
-            self.runs.retain(|_, control| !control.stops.is_closed());
+    fn find_place(
+        &self,
+        start: impl FnOnce(&mut Runs, Arc<dyn Owner>) -> Result<(), SpawnFailure>,
+    ) -> Result<(), SpawnFailure> {
+        let mut telling = self.teller.telling();
+        let under_way = telling.runs.count();
+        if under_way >= self.max_runs {
+            let why = format!("{under_way} runs are under way, as many as there may be");
+            return Err(exhausted(why));
         }
+        let room = self.teller.reports.capacity().unwrap_or(usize::MAX);
+        if self.teller.reports.len() + telling.owed + REPORTS > room {
+            return Err(exhausted("the reports of earlier runs have not been read".into()));
+        }
+        start(&mut telling.runs, self.teller.clone())?;
+        telling.owed += REPORTS;
+        Ok(())
     }
 }
 
@@ -132,49 +148,62 @@ impl ProcessSpawner for SmolSpawner {
     type Command = Command;
 
     fn spawn(&mut self, info: &RunInfo, command: &Command) -> Result<(), SpawnFailure> {
-        let place = self.find_place()?;
-        self.forget_ended();
-        let (control, stops) = Control::new();
-        self.runs.insert(info.id, control);
-        let line = Line { stops, _place: place };
-        let run = Run { id: info.id, line, reports: self.reports.clone() };
-        let spares = Arc::clone(&self.spares);
-        launch(Launch { run, command: command.clone(), vars: variables(info), spares });
-        Ok(())
+        self.find_place(|runs, owner| runs.start_informed(info, owner, command))
     }
 
     fn stop(&mut self, run: RunId, how: Stop) {
-        if let Some(control) = self.runs.get_mut(&run) {
-            control.stop(how);
-        }
+        self.teller.telling().runs.stop(run, how);
     }
 }
 
-impl Control {
-    pub(super) fn new() -> (Self, Receiver<Stop>) {
-        let (stops, receiver) = bounded(STOPS);
-        (Self { stops, asked: None }, receiver)
+impl Drop for SmolSpawner {
+    fn drop(&mut self) {
+        self.teller.telling().runs.abandon();
     }
+}
 
-    pub(super) fn stop(&mut self, how: Stop) {
-        let news = match self.asked {
-            None => true,
-            Some(Stop::Terminate) => how == Stop::Kill,
-            Some(Stop::Kill) => false,
+impl fmt::Debug for SmolSpawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmolSpawner").field("max_runs", &self.max_runs).finish_non_exhaustive()
+    }
+}
+
+impl Teller {
+    fn telling(&self) -> MutexGuard<'_, Telling> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owner for Teller {
+    /// Who has read the last report finds the run's place free.
+    fn told(&self, report: Report) {
+        let mut telling = self.telling();
+        if report.is_last() {
+            telling.runs.forget(report.run());
+        }
+        telling.owed -= match report {
+            Report::SpawnFailed { .. } => REPORTS,
+            Report::Started { .. } | Report::Exited { .. } => 1,
         };
-        if news {
-            self.asked = Some(how);
-            // Never full; closed if the run has just ended.
-            let _ = self.stops.try_send(how);
-        }
+        // Never full. Closed: nobody listens any more, and that is theirs to choose.
+        let _ = self.reports.try_send(report);
     }
 }
 
-fn variables(info: &RunInfo) -> Variables {
-    vec![
-        ("SCHED_JOB", info.job.to_string()),
-        ("SCHED_RUN", info.id.to_string()),
-        ("SCHED_ATTEMPT", info.attempt.to_string()),
-        ("SCHED_SLOT", info.slot.number().to_string()),
-    ]
+impl Report {
+    /// Whose it is.
+    #[must_use]
+    pub const fn run(&self) -> RunId {
+        match self {
+            Self::Started { run, .. }
+            | Self::SpawnFailed { run, .. }
+            | Self::Exited { run, .. } => *run,
+        }
+    }
+
+    /// Whether nothing comes after it.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        !matches!(self, Self::Started { .. })
+    }
 }

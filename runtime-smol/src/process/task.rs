@@ -208,7 +208,7 @@ async fn drive(
     result: Arc<OnceLock<ProcessResult>>,
     _ended: Sender<Infallible>,
 ) {
-    let ended = Solo::new(plan, orders).run().await;
+    let ended = Solo::new(orders, &plan).run(&plan.command).await;
     // Set here and nowhere else.
     let _ = result.set(ended);
 }

@@ -1,66 +1,55 @@
-//! The one task that owns the state machine and the processes.
+//! What owns the state machine and the processes: a step at a time, by whoever
+//! has something to tell.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use async_channel::{Receiver, Sender};
-use futures_lite::FutureExt;
+use async_channel::Sender;
 use sched_core::{
-    Event, EventKind, Instant, JobId, JobSpec, Refusal, RunId, SchedulerManager, SubmitError,
+    Event, EventKind, Instant, JobId, JobSpec, ProcessSpawner, RunId, RunInfo, SchedulerManager,
+    SpawnFailure, Stop, SubmitError,
 };
+use smol::lock::OnceCell;
 
 use super::subscription::Subscriber;
-use super::{Ended, Summary};
+use super::timekeeper::Alarm;
+use super::{Ended, SchedulerGone, Summary};
 use crate::clock::Clock;
-use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpooledOutput};
+use crate::process::{CapturedOutput, Command, Owner, Report, Runs, SpooledOutput};
 
-/// How many requests are taken between two looks at what processes did. Exits
-/// come first: they are what frees slots.
-const REQUESTS_A_TURN: usize = 64;
-
-/// What a handle asks for.
-pub(super) enum Request {
-    Submit(Box<JobSpec<Command>>, Sender<Submitted>),
-    SubmitAll(Vec<JobSpec<Command>>, Sender<(JobId, Ended)>, Sender<AllSubmitted>),
-    Act(Act),
-    Subscribe(Subscriber),
-}
-
-/// A job's id, and where its outcome will be told.
-pub(super) type Submitted = Result<(JobId, Receiver<Ended>), SubmitError<Command>>;
-
-/// For each of several jobs its id.
-pub(super) type AllSubmitted = Vec<Result<JobId, SubmitError<Command>>>;
-
-pub(super) type Act = Box<dyn FnOnce(&mut SchedulerManager<Command>, Instant) + Send>;
-
-impl Request {
-    /// Answers in the place of a scheduler that has ended.
-    pub(super) fn refuse(self) {
-        let why = Refusal::Stopped;
-        match self {
-            Self::Submit(job, reply) => {
-                let _ = reply.try_send(Err(SubmitError { job, why }));
-            }
-            Self::SubmitAll(jobs, _, reply) => {
-                let refuse = |job| Err(SubmitError { job: Box::new(job), why });
-                let _ = reply.try_send(jobs.into_iter().map(refuse).collect());
-            }
-            Self::Act(_) | Self::Subscribe(_) => {}
-        }
-    }
+/// A scheduler, for its handles, for the threads that tell what became of
+/// processes, and for its timekeeper.
+///
+/// Each takes its step on its own thread, under the lock, and goes on. A step is
+/// a decision and what follows from it; a start is not part of it, for that is
+/// the crew's. So nobody waits for long, and nothing waits in a queue: between an
+/// exit that is seen and the start of the next process no other thread is woken.
+pub(super) struct Shared {
+    clock: Clock,
+    driver: Mutex<Driver>,
+    /// Set when the scheduler has ended.
+    summary: OnceCell<Summary>,
 }
 
 pub(super) struct Driver {
-    clock: Clock,
     manager: SchedulerManager<Command>,
-    spawner: SmolSpawner,
-    reports: Receiver<Report>,
-    requests: Receiver<Request>,
+    spawner: Spawner,
     waiters: BTreeMap<JobId, Waiter>,
+    subscribers: Vec<Subscriber>,
+    alarm: Alarm,
+    has_ended: bool,
+}
+
+/// `core`'s port to the world.
+struct Spawner {
+    runs: Runs,
     /// The job of each run that is under way, for what its process wrote.
     jobs: BTreeMap<RunId, JobId>,
-    subscribers: Vec<Subscriber>,
+    /// Whom the runs tell.
+    owner: Weak<Shared>,
+    launched: bool,
 }
 
 /// Whoever wants to know how a job ends, and what the job's last run wrote.
@@ -71,7 +60,7 @@ struct Waiter {
 }
 
 /// Where the outcome of a job is told.
-enum Tell {
+pub(super) enum Tell {
     Handle(Sender<Ended>),
     Outcomes(Sender<(JobId, Ended)>),
 }
@@ -86,146 +75,103 @@ impl Tell {
     }
 }
 
-/// What the driver wakes up for.
-enum Wake {
-    Report(Report),
-    Request(Request),
-    Timeout,
-    /// No handle is left.
-    Abandoned,
+impl Shared {
+    /// For a manager whose bins have so many slots together.
+    pub(super) fn new(manager: SchedulerManager<Command>, slots: usize, alarm: Alarm) -> Arc<Self> {
+        Arc::new_cyclic(|owner| Self {
+            clock: Clock::new(),
+            driver: Mutex::new(Driver {
+                manager,
+                spawner: Spawner {
+                    runs: Runs::new(slots),
+                    jobs: BTreeMap::new(),
+                    owner: owner.clone(),
+                    launched: false,
+                },
+                waiters: BTreeMap::new(),
+                subscribers: Vec::new(),
+                alarm,
+                has_ended: false,
+            }),
+            summary: OnceCell::new(),
+        })
+    }
+
+    /// One step. If it launches something, whoever listens is told after that is
+    /// started, by the crew.
+    pub(super) fn step<T>(&self, what: impl FnOnce(&mut Driver, Instant) -> T) -> T {
+        let (done, launched) = self.decide(what);
+        if !launched {
+            self.pass_on();
+        }
+        done
+    }
+
+    /// A step of which nobody is told yet, and whether it launched something.
+    fn decide<T>(&self, what: impl FnOnce(&mut Driver, Instant) -> T) -> (T, bool) {
+        let driver = &mut *self.driver();
+        // Under the lock: what comes later is later.
+        let now = self.clock.now();
+        let done = what(driver, now);
+        driver.manager.dispatch(now, &mut driver.spawner);
+        (done, std::mem::take(&mut driver.spawner.launched))
+    }
+
+    /// One step of a caller's, unless the scheduler has ended. What a caller
+    /// passes in may panic; that is the caller's loss.
+    pub(super) fn act<T>(
+        &self,
+        what: impl FnOnce(&mut SchedulerManager<Command>, Instant) -> T,
+    ) -> Result<T, SchedulerGone> {
+        self.step(|driver, now| {
+            if driver.has_ended {
+                return Err(SchedulerGone);
+            }
+            let act = AssertUnwindSafe(|| what(&mut driver.manager, now));
+            catch_unwind(act).map_err(|_panic| {
+                tracing::error!("a caller's look at the scheduler panicked");
+                SchedulerGone
+            })
+        })
+    }
+
+    /// When there is something to do even if nothing happens, and the time now.
+    pub(super) fn due(&self) -> (Option<Instant>, Clock) {
+        let mut driver = self.driver();
+        (driver.set_alarm(), self.clock)
+    }
+
+    /// Waits until the scheduler has ended.
+    pub(super) async fn ended(&self) -> Summary {
+        self.summary.wait().await.clone()
+    }
+
+    fn driver(&self) -> MutexGuard<'_, Driver> {
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owner for Shared {
+    fn told(&self, report: Report) {
+        self.decide(|driver, now| driver.handle_report(now, report));
+    }
+
+    fn pass_on(&self) {
+        let mut driver = self.driver();
+        driver.publish_all();
+        if driver.manager.is_stopped() && !driver.has_ended {
+            driver.end();
+            let _once = self.summary.set_blocking(driver.summary(self.clock.now()));
+        }
+    }
 }
 
 impl Driver {
-    pub(super) fn new(
-        manager: SchedulerManager<Command>,
-        spawner: SmolSpawner,
-        reports: Receiver<Report>,
-        requests: Receiver<Request>,
-    ) -> Self {
-        Self {
-            clock: Clock::new(),
-            manager,
-            spawner,
-            reports,
-            requests,
-            waiters: BTreeMap::new(),
-            jobs: BTreeMap::new(),
-            subscribers: Vec::new(),
-        }
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.manager.handle_timeout(now);
     }
 
-    /// Runs until everything has been stopped and reaped.
-    pub(super) async fn run(mut self) -> Summary {
-        while !self.manager.is_stopped() {
-            let wake = self.wake().await;
-            self.handle(wake);
-            self.handle_what_is_there();
-        }
-        self.refuse_the_rest();
-        Summary {
-            stats: self.manager.stats(),
-            elapsed: self.clock.now() - Instant::ZERO,
-            slots: self.manager.bins().map(|bin| bin.slots()).sum(),
-        }
-    }
-
-    async fn wake(&self) -> Wake {
-        let report = async {
-            match self.reports.recv().await {
-                Ok(report) => Wake::Report(report),
-                // The spawner holds a sender for as long as it lives.
-                Err(_) => std::future::pending().await,
-            }
-        };
-        let request = async {
-            match self.requests.recv().await {
-                Ok(request) => Wake::Request(request),
-                Err(_) if self.is_stopping() => std::future::pending().await,
-                Err(_) => Wake::Abandoned,
-            }
-        };
-        let timeout = async {
-            let due = self.manager.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
-            self.clock.sleep_until(due).await;
-            Wake::Timeout
-        };
-        report.or(timeout).or(request).await
-    }
-
-    /// Takes what has come in meanwhile, so that a burst costs one wake-up.
-    fn handle_what_is_there(&mut self) {
-        for _ in 0..REQUESTS_A_TURN {
-            while let Ok(report) = self.reports.try_recv() {
-                self.handle(Wake::Report(report));
-            }
-            match self.requests.try_recv() {
-                Ok(request) => self.handle(Wake::Request(request)),
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn handle(&mut self, wake: Wake) {
-        let now = self.clock.now();
-        match wake {
-            Wake::Report(report) => self.handle_report(now, report),
-            Wake::Request(request) => self.handle_request(now, request),
-            Wake::Timeout => self.manager.handle_timeout(now),
-            Wake::Abandoned => {
-                tracing::debug!("the last handle was dropped; stopping");
-                self.manager.stop(now);
-            }
-        }
-        self.manager.dispatch(now, &mut self.spawner);
-        while let Some(event) = self.manager.poll_event() {
-            self.publish(&event);
-        }
-    }
-
-    fn handle_report(&mut self, now: Instant, report: Report) {
-        match report {
-            Report::Started { run, pid } => {
-                tracing::debug!(%run, pid, "process started");
-                self.manager.handle_started(now, run);
-            }
-            Report::SpawnFailed { run, why } => self.manager.handle_spawn_failed(now, run, why),
-            Report::Exited { run, exit, output, spooled } => {
-                let job = self.jobs.get(&run);
-                if let Some(waiter) = job.and_then(|job| self.waiters.get_mut(job)) {
-                    (waiter.output, waiter.spooled) = (output, spooled);
-                }
-                self.manager.handle_exit(now, run, exit);
-            }
-        }
-    }
-
-    fn handle_request(&mut self, now: Instant, request: Request) {
-        match request {
-            Request::Submit(job, reply) => {
-                // Nobody waits for the answer any more: the job goes its way.
-                let _ = reply.try_send(self.submit(now, *job));
-            }
-            Request::SubmitAll(jobs, outcomes, reply) => {
-                let tell = || Tell::Outcomes(outcomes.clone());
-                let submitted = jobs.into_iter().map(|job| self.accept(now, job, tell())).collect();
-                let _ = reply.try_send(submitted);
-            }
-            Request::Act(act) => {
-                // What a caller passes in may panic; that is the caller's loss.
-                if catch_unwind(AssertUnwindSafe(|| act(&mut self.manager, now))).is_err() {
-                    tracing::error!("a caller's look at the scheduler panicked");
-                }
-            }
-            Request::Subscribe(subscriber) => self.subscribers.push(subscriber),
-        }
-    }
-
-    fn submit(&mut self, now: Instant, job: JobSpec<Command>) -> Submitted {
-        let (sender, ended) = async_channel::bounded(1);
-        Ok((self.accept(now, job, Tell::Handle(sender))?, ended))
-    }
-
-    fn accept(
+    pub(super) fn submit(
         &mut self,
         now: Instant,
         job: JobSpec<Command>,
@@ -236,33 +182,103 @@ impl Driver {
         Ok(id)
     }
 
-    fn publish(&mut self, event: &Event) {
-        match &event.kind {
-            EventKind::Starting { run, .. } => {
-                self.jobs.insert(run.id, run.job);
+    /// `false`: it has ended, and nothing is told any more.
+    pub(super) fn subscribe(&mut self, subscriber: Subscriber) -> bool {
+        if !self.has_ended {
+            self.subscribers.push(subscriber);
+        }
+        !self.has_ended
+    }
+
+    fn handle_report(&mut self, now: Instant, report: Report) {
+        if report.is_last() {
+            self.spawner.runs.forget(report.run());
+        }
+        match report {
+            Report::Started { run, pid } => {
+                tracing::debug!(%run, pid, "process started");
+                self.manager.handle_started(now, run);
             }
-            EventKind::Exited { run, .. } | EventKind::SpawnFailed { run, .. } => {
-                self.jobs.remove(run);
+            Report::SpawnFailed { run, why } => {
+                self.spawner.jobs.remove(&run);
+                self.manager.handle_spawn_failed(now, run, why);
             }
-            EventKind::Ended { job, outcome, tally } => {
-                if let Some(Waiter { tell, output, spooled }) = self.waiters.remove(job) {
-                    let outcome = outcome.clone();
-                    tell.tell(*job, Ended { outcome, tally: *tally, output, spooled });
+            Report::Exited { run, exit, output, spooled } => {
+                let job = self.spawner.jobs.remove(&run);
+                if let Some(waiter) = job.and_then(|job| self.waiters.get_mut(&job)) {
+                    (waiter.output, waiter.spooled) = (output, spooled);
                 }
+                self.manager.handle_exit(now, run, exit);
             }
-            _ => {}
+        }
+    }
+
+    /// Tells of everything that happened, and sees to it that nothing is late.
+    fn publish_all(&mut self) {
+        while let Some(event) = self.manager.poll_event() {
+            self.publish(&event);
+        }
+        if self.manager.poll_timeout().is_some_and(|due| self.alarm.is_later_than(due)) {
+            self.alarm.call();
+        }
+    }
+
+    fn publish(&mut self, event: &Event) {
+        if let EventKind::Ended { job, outcome, tally } = &event.kind {
+            if let Some(Waiter { tell, output, spooled }) = self.waiters.remove(job) {
+                let outcome = outcome.clone();
+                tell.tell(*job, Ended { outcome, tally: *tally, output, spooled });
+            }
         }
         self.subscribers.retain(|subscriber| subscriber.tell(event));
     }
 
-    fn is_stopping(&self) -> bool {
-        self.manager.bins().all(sched_core::SchedulerBin::is_ending)
+    fn set_alarm(&mut self) -> Option<Instant> {
+        let due = self.manager.poll_timeout();
+        self.alarm.set(due);
+        due
     }
 
-    fn refuse_the_rest(&self) {
-        self.requests.close();
-        while let Ok(request) = self.requests.try_recv() {
-            request.refuse();
+    fn summary(&self, now: Instant) -> Summary {
+        Summary {
+            stats: self.manager.stats(),
+            elapsed: now - Instant::ZERO,
+            slots: self.manager.bins().map(|bin| bin.slots()).sum(),
         }
+    }
+
+    /// Whoever waits for something that will not come is told so.
+    fn end(&mut self) {
+        self.has_ended = true;
+        self.subscribers.clear();
+        self.waiters.clear();
+        self.alarm.end();
+    }
+}
+
+impl ProcessSpawner for Spawner {
+    type Command = Command;
+
+    fn spawn(&mut self, run: &RunInfo, command: &Command) -> Result<(), SpawnFailure> {
+        let Some(owner) = self.owner.upgrade() else {
+            return Err(SpawnFailure {
+                kind: sched_core::SpawnFailureKind::Exhausted,
+                message: "the scheduler has ended".to_owned(),
+            });
+        };
+        self.runs.start_informed(run, owner, command)?;
+        self.jobs.insert(run.id, run.job);
+        self.launched = true;
+        Ok(())
+    }
+
+    fn stop(&mut self, run: RunId, how: Stop) {
+        self.runs.stop(run, how);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("summary", &self.summary).finish_non_exhaustive()
     }
 }

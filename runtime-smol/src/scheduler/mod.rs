@@ -3,31 +3,33 @@
 mod driver;
 mod outcomes;
 mod subscription;
+mod timekeeper;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use sched_core::{
     Duration, Instant, JobId, JobSpec, JobTally, Outcome, Policy, SchedulerManager, Stats,
     SubmitError, UnknownJob,
 };
 use smol::lock::OnceCell;
 
-use self::driver::{Driver, Request};
+use self::driver::{Shared, Tell};
 pub use self::outcomes::Outcomes;
 pub use self::subscription::{Notice, Subscription};
 pub(crate) use self::subscription::{Subscriber, pair as subscription};
-use crate::process::{CapturedOutput, Command, Report, SmolSpawner, SpawnerError, SpooledOutput};
-
-/// How many requests may wait for the scheduler before callers wait as well.
-const REQUESTS: usize = 256;
+use self::timekeeper::{Alarm, keep_time};
+use crate::process::{CapturedOutput, Command, SpawnerError, SpooledOutput, make_room};
 
 /// A handle to a running scheduler. Cloning it is cheap.
 ///
-/// The scheduler is one task that owns a [`SchedulerManager`] and a
-/// [`SmolSpawner`]; it runs on smol's global executor. Requests reach it through
-/// a bounded queue: when that is full a caller waits its turn, and nobody else.
+/// It owns a [`SchedulerManager`], behind a lock: each call is one step of it,
+/// taken on the caller's thread, and short, for processes are started elsewhere
+/// (see the theory of operation of the crate). Calls are `async` so that a
+/// program can be written as if the scheduler were far away; they do not wait for
+/// each other longer than a step takes. Time limits and grace periods are kept by
+/// a task on smol's global executor.
 ///
 /// When the last handle is dropped the scheduler stops as [`stop`](Self::stop)
 /// does: nothing it has started is left behind. A [`JobHandle`] and a
@@ -50,15 +52,22 @@ const REQUESTS: usize = 256;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    requests: Sender<Request>,
+    handle: Arc<Handle>,
+}
+
+/// What all handles are copies of.
+#[derive(Debug)]
+struct Handle {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    summary: OnceLock<Summary>,
-    /// Closed when the scheduler has ended.
-    ended: Receiver<std::convert::Infallible>,
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // It may have ended before.
+        if self.shared.act(SchedulerManager::stop).is_ok() {
+            tracing::debug!("the last handle was dropped; stopping");
+        }
+    }
 }
 
 /// What a scheduler has done when it has ended.
@@ -85,21 +94,10 @@ pub struct Ended {
     pub spooled: Option<SpooledOutput>,
 }
 
-/// The scheduler has ended, or its executor has.
+/// The scheduler has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the scheduler has ended")]
 pub struct SchedulerGone;
-
-/// A job was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitFailed {
-    /// It was refused, and is handed back with the reason.
-    #[error(transparent)]
-    Refused(#[from] SubmitError<Command>),
-    /// The scheduler's executor is gone, and the job with it.
-    #[error(transparent)]
-    Gone(#[from] SchedulerGone),
-}
 
 /// A job was not cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -120,10 +118,10 @@ impl Scheduler {
     /// This machine cannot run so many processes at once; the error says why.
     pub fn start(slots: NonZeroUsize, policy: Policy) -> Result<Self, SpawnerError> {
         // The machine is asked before the slots are laid out in memory.
-        let spawner = SmolSpawner::new(slots)?;
+        make_room(slots)?;
         let mut manager = SchedulerManager::new();
         manager.add_bin(slots, policy);
-        Ok(Self::drive(manager, spawner))
+        Ok(Self::drive(manager, slots))
     }
 
     /// Starts a scheduler with bins of one's own making.
@@ -133,29 +131,18 @@ impl Scheduler {
     /// See [`start`](Self::start).
     pub fn start_manager(manager: SchedulerManager<Command>) -> Result<Self, SpawnerError> {
         let slots = manager.bins().map(|bin| bin.slots()).sum();
-        let runs = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
-        Ok(Self::drive(manager, SmolSpawner::new(runs)?))
+        let slots = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
+        make_room(slots)?;
+        Ok(Self::drive(manager, slots))
     }
 
-    fn drive(
-        manager: SchedulerManager<Command>,
-        (spawner, reports): (SmolSpawner, Receiver<Report>),
-    ) -> Self {
-        let (requests, inbox) = async_channel::bounded(REQUESTS);
-        let (alive, ended) = async_channel::bounded(1);
-        let shared = Arc::new(Shared { summary: OnceLock::new(), ended });
-        let driver = Driver::new(manager, spawner, reports, inbox);
-        let result = Arc::downgrade(&shared);
-        smol::spawn(async move {
-            let _alive = alive;
-            let summary = driver.run().await;
-            if let Some(shared) = result.upgrade() {
-                // Set once: this task is the only one that does.
-                let _ = shared.summary.set(summary);
-            }
-        })
-        .detach();
-        Self { requests, shared }
+    fn drive(manager: SchedulerManager<Command>, slots: NonZeroUsize) -> Self {
+        let (alarm, calls) = Alarm::new();
+        let shared = Shared::new(manager, slots.get(), alarm);
+        smol::spawn(keep_time(Arc::downgrade(&shared), calls)).detach();
+        // What it was made with may want something already.
+        shared.step(|_driver, _now| ());
+        Self { handle: Arc::new(Handle { shared }) }
     }
 
     /// Submits a job. It starts at once, by eviction or without, or waits.
@@ -164,13 +151,10 @@ impl Scheduler {
     ///
     /// No bin accepts the job, or the scheduler is draining or has ended: the
     /// job is handed back.
-    pub async fn submit(&self, job: JobSpec<Command>) -> Result<JobHandle, SubmitFailed> {
-        let (reply, answer) = async_channel::bounded(1);
-        let request = Request::Submit(Box::new(job), reply);
-        if let Err(unsent) = self.requests.send(request).await {
-            unsent.into_inner().refuse();
-        }
-        let (id, ended) = answer.recv().await.map_err(|_| SchedulerGone)??;
+    pub async fn submit(&self, job: JobSpec<Command>) -> Result<JobHandle, SubmitError<Command>> {
+        let (tell, ended) = async_channel::bounded(1);
+        let submit = |driver: &mut driver::Driver, now| driver.submit(now, job, Tell::Handle(tell));
+        let id = self.handle.shared.step(submit)?;
         Ok(JobHandle { id, ended, told: Arc::default() })
     }
 
@@ -222,24 +206,22 @@ impl Scheduler {
     }
 
     /// Ends everything, each process with its grace period, and waits until
-    /// the last one is reaped. `None`: the executor went away first.
-    pub async fn stop(&self) -> Option<Summary> {
+    /// the last one is reaped.
+    pub async fn stop(&self) -> Summary {
         let _ = self.act(SchedulerManager::stop).await;
         self.ended().await
     }
 
     /// Ends everything at once, without a grace period; also during a
     /// [`stop`](Self::stop). Otherwise the same.
-    pub async fn kill(&self) -> Option<Summary> {
+    pub async fn kill(&self) -> Summary {
         let _ = self.act(SchedulerManager::kill).await;
         self.ended().await
     }
 
-    /// Waits until the scheduler has ended. `None`: the executor went away first.
-    pub async fn ended(&self) -> Option<Summary> {
-        // Nothing is ever sent: this waits for the sender to go.
-        let _ = self.shared.ended.recv().await;
-        self.shared.summary.get().cloned()
+    /// Waits until the scheduler has ended.
+    pub async fn ended(&self) -> Summary {
+        self.handle.shared.ended().await
     }
 
     /// Everything that happens from now on. Take it before submitting what is
@@ -250,36 +232,30 @@ impl Scheduler {
     /// The scheduler has ended.
     pub async fn subscribe(&self) -> Result<Subscription, SchedulerGone> {
         let (subscriber, subscription) = subscription::pair();
-        let request = Request::Subscribe(subscriber);
-        self.requests.send(request).await.map_err(|_| SchedulerGone)?;
-        Ok(subscription)
+        let is_there = self.handle.shared.step(|driver, _now| driver.subscribe(subscriber));
+        if is_there { Ok(subscription) } else { Err(SchedulerGone) }
     }
 
     /// Looks at the state machine, between two of its steps.
     ///
-    /// `look` runs on the scheduler's own task: everything waits for it.
+    /// Everything waits for `look`: it is called under the scheduler's lock, and
+    /// must not call the scheduler itself.
     ///
     /// # Errors
     ///
     /// The scheduler has ended, or `look` panicked (which harms nobody else).
-    pub async fn inspect<T: Send + 'static>(
+    pub async fn inspect<T>(
         &self,
-        look: impl FnOnce(&SchedulerManager<Command>, Instant) -> T + Send + 'static,
+        look: impl FnOnce(&SchedulerManager<Command>, Instant) -> T,
     ) -> Result<T, SchedulerGone> {
         self.act(move |manager, now| look(manager, now)).await
     }
 
-    async fn act<T: Send + 'static>(
+    async fn act<T>(
         &self,
-        act: impl FnOnce(&mut SchedulerManager<Command>, Instant) -> T + Send + 'static,
+        act: impl FnOnce(&mut SchedulerManager<Command>, Instant) -> T,
     ) -> Result<T, SchedulerGone> {
-        let (reply, answer) = async_channel::bounded(1);
-        let request = Request::Act(Box::new(move |manager, now| {
-            // Nobody waits for the answer any more: then it is not needed.
-            let _ = reply.try_send(act(manager, now));
-        }));
-        self.requests.send(request).await.map_err(|_| SchedulerGone)?;
-        answer.recv().await.map_err(|_| SchedulerGone)
+        self.handle.shared.act(act)
     }
 }
 
@@ -305,7 +281,8 @@ impl JobHandle {
     ///
     /// # Errors
     ///
-    /// The scheduler's executor went away before the job ended.
+    /// The scheduler has gone before the job ended, which it never does unless it
+    /// panicked.
     pub async fn ended(&self) -> Result<Ended, SchedulerGone> {
         let told = self.told.get_or_try_init(|| self.ended.recv()).await;
         told.cloned().map_err(|_| SchedulerGone)

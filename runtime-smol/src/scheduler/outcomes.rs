@@ -3,8 +3,8 @@
 use async_channel::{Receiver, Sender};
 use sched_core::{JobId, JobSpec, SubmitError};
 
-use super::driver::Request;
-use super::{Ended, Scheduler, SchedulerGone};
+use super::driver::Tell;
+use super::{Ended, Scheduler};
 use crate::process::Command;
 
 /// Where the outcomes of many jobs come in, for whoever runs so many that a
@@ -52,18 +52,14 @@ impl Default for Outcomes {
 impl Scheduler {
     /// Submits jobs, all in one step, and has their outcomes told in `outcomes`.
     /// For each there is its id, or the job with the reason why it was refused.
-    ///
-    /// # Errors
-    ///
-    /// The scheduler has ended, or its executor has, and the jobs with it.
     pub async fn submit_all(
         &self,
         jobs: Vec<JobSpec<Command>>,
         outcomes: &Outcomes,
-    ) -> Result<Vec<Result<JobId, SubmitError<Command>>>, SchedulerGone> {
-        let (reply, answer) = async_channel::bounded(1);
-        let request = Request::SubmitAll(jobs, outcomes.sender.clone(), reply);
-        self.requests.send(request).await.map_err(|_| SchedulerGone)?;
-        answer.recv().await.map_err(|_| SchedulerGone)
+    ) -> Vec<Result<JobId, SubmitError<Command>>> {
+        let tell = || Tell::Outcomes(outcomes.sender.clone());
+        self.handle.shared.step(|driver, now| {
+            jobs.into_iter().map(|job| driver.submit(now, job, tell())).collect()
+        })
     }
 }

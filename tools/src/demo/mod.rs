@@ -96,9 +96,7 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let seen = view.await;
     bus.shutdown();
     serving.await;
-    if let Some(summary) = &report.summary {
-        print_line(InWords(summary));
-    }
+    print_line(InWords(&report.summary));
     seen.map_err(Into::into)
 }
 

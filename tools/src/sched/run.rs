@@ -129,7 +129,7 @@ async fn conduct(run: Run, input: Input, scheduler: Scheduler) -> ExitCode {
     let (printer, printing) = Printer::start(run.json, progress.clone());
     let ending = Ending::watch(&scheduler, shutdown, &printer);
     let time_limit = run.timeout.map(|AboveZero(limit)| limit);
-    let guard = smol::unblock(Guard::post).await;
+    let guard = Guard::post().await;
     let guard = guard.inspect_err(|why| note(format_args!("jobs would outlive this run: {why}")));
     let guard = guard.ok();
     let mark = guard.as_ref().map(Guard::mark).map(|(name, mark)| (name, mark.to_owned()));
@@ -141,13 +141,13 @@ async fn conduct(run: Run, input: Input, scheduler: Scheduler) -> ExitCode {
     if let Some(guard) = guard {
         guard.dismiss();
     }
-    conclude(&tally, printed, summary.as_ref())
+    conclude(&tally, printed, &summary)
 }
 
 fn conclude(
     tally: &Tally,
     printed: Result<(), std::io::Error>,
-    summary: Option<&sched_runtime_smol::scheduler::Summary>,
+    summary: &sched_runtime_smol::scheduler::Summary,
 ) -> ExitCode {
     if let Err(why) = &printed {
         note(format_args!("the output cannot be written: {why}"));

@@ -11,7 +11,7 @@ use sched_core::Policy;
 use sched_runtime_smol::Scheduler;
 use sched_runtime_smol::bus::{Agent, AgentConfig, AgentCounts, AgentError, BusUrl};
 use sched_runtime_smol::scheduler::{Notice, Subscription, Summary};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use self::jobs::wanted;
 use crate::cli::{self, Shutdown};
@@ -41,7 +41,7 @@ pub struct Worker(Agent);
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What its scheduler has done; `None`: it went away.
-    pub summary: Option<Summary>,
+    pub summary: Summary,
     /// What it was offered.
     pub counts: AgentCounts,
 }
@@ -116,10 +116,7 @@ impl Report {
         if late > 0 {
             warn!("{late} jobs came in too late and were not taken");
         }
-        match &self.summary {
-            Some(summary) => cli::print_line(InWords(summary)),
-            None => error!("the scheduler went away; there is no summary"),
-        }
+        cli::print_line(InWords(&self.summary));
     }
 }
 

@@ -117,10 +117,7 @@ impl Serving {
         }
     }
 
-    pub(super) async fn end(
-        mut self,
-        hurry: impl Future<Output = ()>,
-    ) -> (Option<Summary>, AgentCounts) {
+    pub(super) async fn end(mut self, hurry: impl Future<Output = ()>) -> (Summary, AgentCounts) {
         self.drain().await;
         let scheduler = self.scheduler.clone();
         let ending = async move {

@@ -219,16 +219,15 @@ impl Course {
                 }
             }
         }
-        let ids = self.scheduler.submit_all(specs, &self.outcomes).await.unwrap_or_default();
-        // Where there is no id the scheduler was ended meanwhile.
-        let ids = ids.into_iter().map(Result::ok).chain(std::iter::repeat_with(|| None));
+        let ids = self.scheduler.submit_all(specs, &self.outcomes).await;
         for (job, id) in jobs.into_iter().zip(ids) {
             match id {
-                Some(id) => {
+                Ok(id) => {
                     self.bytes += job.text.len();
                     self.jobs.insert(id, job);
                 }
-                None => self.tell(job, never_ran()).await,
+                // The scheduler was ended meanwhile.
+                Err(_refused) => self.tell(job, never_ran()).await,
             }
         }
     }

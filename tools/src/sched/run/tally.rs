@@ -39,25 +39,22 @@ impl Tally {
         self.unfinished() == 0 && !self.cut_short
     }
 
-    pub(super) fn in_words<'a>(&'a self, summary: Option<&'a Summary>) -> InWords<'a> {
+    pub(super) fn in_words<'a>(&'a self, summary: &'a Summary) -> InWords<'a> {
         InWords(self, summary)
     }
 }
 
 /// A [`Tally`] for people.
-pub(super) struct InWords<'a>(&'a Tally, Option<&'a Summary>);
+pub(super) struct InWords<'a>(&'a Tally, &'a Summary);
 
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(tally, summary) = self;
-        write!(f, "{} jobs", tally.jobs())?;
-        if let Some(Summary { elapsed, slots, .. }) = summary {
-            write!(f, " in {} on {slots} slots", span(*elapsed))?;
-        }
+        let Summary { elapsed, slots, .. } = summary;
+        write!(f, "{} jobs in {} on {slots} slots", tally.jobs(), span(*elapsed))?;
         let counts = OutcomeKind::ALL.into_iter().map(|kind| (kind.name(), kind as usize));
         let counts = counts.map(|(name, at)| (name, tally.ended[at]));
-        let evictions = summary.map_or(0, |summary| summary.stats.evictions);
-        let more = [("lines refused", tally.refused), ("evictions", evictions)];
+        let more = [("lines refused", tally.refused), ("evictions", summary.stats.evictions)];
         let mut before = ": ";
         for (name, count) in counts.chain(more).filter(|(_, count)| *count > 0) {
             write!(f, "{before}{count} {name}")?;

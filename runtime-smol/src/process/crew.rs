@@ -1,0 +1,373 @@
+//! The threads that start, watch and reap processes.
+//!
+//! There are two of them at most, for the whole program. Both do the same: who
+//! is told that a process is dead reaps it, tells its owner, and then starts
+//! what the owner launched because of that. So between the end of one process
+//! and the start of the next nobody is woken, and no other thread can be late.
+//! Whoever listens to the owner is woken only after the start: it would take the
+//! processor at once, and the system then has the new process begin on another
+//! one and lets it run to its end before this thread hears that it has begun.
+//!
+//! Starting a process blocks its thread for 0.1 to 0.6 ms. What becomes of the
+//! others in that time is told to the second thread. If both start processes, it
+//! waits until one of them has done so: each looks for news after every start.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use sched_core::SpawnFailure;
+
+use super::capture::More;
+use super::command::Command;
+use super::error::{bad_command, failed};
+use super::run::{Owner, Process, Run};
+use super::spares::Spares;
+use super::spawner::Report;
+use super::start::{Started, Variables, start};
+use super::watch::{Told, Watch};
+
+/// How many threads there are. A second one gains 30 % to 40 % on two
+/// processors, more of them next to nothing.
+pub(super) const STARTS: usize = 2;
+
+/// After so long without anything to do a thread ends, if nothing runs or there
+/// is another one.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What is to be started.
+pub(super) struct Launch {
+    pub(super) run: Arc<Run>,
+    pub(super) command: Command,
+    pub(super) vars: Variables,
+    /// For its output.
+    pub(super) spares: Arc<Spares>,
+}
+
+/// What the threads share.
+struct Crew {
+    watch: Watch,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that wait for their turn. As many as there are runs: bounded by
+    /// the places of their spawners.
+    waiting: VecDeque<Launch>,
+    /// Those that have a process, by the number under which it is watched.
+    runs: HashMap<u64, Arc<Run>>,
+    last_number: u64,
+    threads: usize,
+    /// How many of them sleep, or are about to.
+    asleep: usize,
+    /// How many of them start something, and look for more when they have.
+    busy: usize,
+    /// Who has something to pass on.
+    news: Vec<Arc<dyn Owner>>,
+}
+
+/// What is watched of a run: that it dies, and, under an odd number, its output.
+const fn number_of_output(run: u64) -> u64 {
+    run + 1
+}
+
+const NUMBERS_A_RUN: u64 = 2;
+
+static CREW: OnceLock<Crew> = OnceLock::new();
+
+/// Makes sure that processes can be watched.
+pub(super) fn check() -> io::Result<()> {
+    crew().map(drop)
+}
+
+/// Starts it when it is its turn, and tells its owner; after that the owner is
+/// called to [pass on](Owner::pass_on) what it has to tell.
+///
+/// # Errors
+///
+/// There is no thread to start processes on, and none can be made. The owner is
+/// told nothing.
+pub(super) fn launch(launch: Launch) -> Result<(), SpawnFailure> {
+    crew().and_then(|crew| crew.launch(launch)).map_err(|why| no_thread(&why))
+}
+
+fn crew() -> io::Result<&'static Crew> {
+    if let Some(crew) = CREW.get() {
+        return Ok(crew);
+    }
+    let crew = Crew { watch: Watch::new()?, state: Mutex::default() };
+    Ok(CREW.get_or_init(|| crew))
+}
+
+impl Crew {
+    fn launch(&'static self, launch: Launch) -> io::Result<()> {
+        let mut state = self.state();
+        state.has_news(launch.run.owner());
+        state.waiting.push_back(launch);
+        self.call_for_help(&mut state).inspect_err(|_| {
+            // Without any thread there was nothing before it.
+            drop(state.waiting.pop_back());
+        })
+    }
+
+    /// Sees to it that somebody starts what waits.
+    fn call_for_help(&'static self, state: &mut State) -> io::Result<()> {
+        if state.waiting.len() <= state.looking() {
+            return Ok(());
+        }
+        if state.asleep > 0 {
+            self.watch.ring();
+        } else if state.threads < STARTS {
+            let name = "sched-crew".to_owned();
+            match thread::Builder::new().name(name).spawn(|| self.work()) {
+                Ok(_detached) => state.threads += 1,
+                Err(why) if state.threads == 0 => return Err(why),
+                Err(why) => tracing::debug!(%why, "one thread less to start processes on"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The life of a thread.
+    fn work(&'static self) {
+        let _counted = Counted(self);
+        let mut told = Told::nothing();
+        while self.turn(&mut told) {}
+    }
+
+    /// Whether there will be another.
+    fn turn(&'static self, told: &mut Told) -> bool {
+        let sleeps = self.state().fall_asleep();
+        self.watch.wait(if sleeps { IDLE } else { Duration::ZERO }, told);
+        if sleeps && !self.state().wake_up(told.is_nothing()) {
+            return false;
+        }
+        // Ends first: they are what frees slots.
+        told.numbers().for_each(|number| self.handle(number));
+        if let Some(launch) = self.next_launch() {
+            let _busy = Busy(self);
+            self.start(launch);
+        }
+        self.pass_on();
+        true
+    }
+
+    /// Also for the other thread, whose start may take for ever: a program on a
+    /// file system that has gone, say.
+    fn pass_on(&self) {
+        let owners = std::mem::take(&mut self.state().news);
+        owners.iter().for_each(|owner| owner.pass_on());
+    }
+
+    fn tell(&self, run: &Run, report: Report) {
+        run.tell(report);
+        self.state().has_news(run.owner());
+    }
+
+    /// What comes after it may be for the other thread.
+    fn next_launch(&'static self) -> Option<Launch> {
+        let mut state = self.state();
+        let launch = state.waiting.pop_front()?;
+        state.busy += 1;
+        // This thread is there: it cannot fail.
+        let _ = self.call_for_help(&mut state);
+        Some(launch)
+    }
+
+    fn start(&self, launch: Launch) {
+        let Launch { run, command, vars, spares } = launch;
+        let started = if run.is_abandoned() {
+            Err(bad_command(format!("{command} was abandoned before its start")))
+        } else {
+            start(&command, &vars, &spares)
+        };
+        match started {
+            Ok(started) => self.begin(run, started),
+            Err(why) => self.tell(&run, Report::SpawnFailed { run: run.id, why }),
+        }
+    }
+
+    /// Watched only when it has been told: its end is told after its start.
+    fn begin(&self, run: Arc<Run>, started: Started) {
+        let pid = started.group.pid();
+        run.begin(started);
+        self.tell(&run, Report::Started { run: run.id, pid });
+        let number = self.state().add(&run);
+        let watched = run.with_process(|process| self.add(process, number));
+        if let Some(Err(why)) = watched {
+            tracing::error!(pid, %why, "killing what cannot be watched");
+            if let Some(process) = run.take_killed() {
+                self.end(number, &run, process);
+            }
+        }
+    }
+
+    fn add(&self, process: &Process, number: u64) -> io::Result<()> {
+        if let Some(pipe) = process.pipe() {
+            self.watch.add(pipe, number_of_output(number))?;
+        }
+        self.watch.add(process.pidfd(), number)
+    }
+
+    fn handle(&self, number: u64) {
+        let of = number - number % NUMBERS_A_RUN;
+        // Not there: it has ended since.
+        let Some(run) = self.state().runs.get(&of).cloned() else { return };
+        if number != of {
+            run.with_process(|process| self.read(process, number));
+        } else if let Some(process) = run.take_dead() {
+            self.end(of, &run, process);
+        }
+    }
+
+    fn read(&self, process: &mut Process, number: u64) {
+        let more = process.read().unwrap_or_else(|why| {
+            tracing::warn!(%why, "the rest of a process's output is lost");
+            More::Never
+        });
+        if let (More::Now, Some(pipe)) = (more, process.pipe()) {
+            self.watch.ask_again(pipe, number);
+        }
+    }
+
+    fn end(&self, number: u64, run: &Run, process: Process) {
+        self.state().runs.remove(&number);
+        process.pipe().into_iter().for_each(|pipe| self.watch.remove(pipe));
+        self.watch.remove(process.pidfd());
+        let end = process.finish();
+        let (output, spooled) = (end.output, end.spooled);
+        self.tell(run, Report::Exited { run: run.id, exit: end.exit, output, spooled });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Threads that look for what waits before they sleep.
+    const fn looking(&self) -> usize {
+        self.threads - self.asleep - self.busy
+    }
+
+    /// Not while something waits.
+    fn fall_asleep(&mut self) -> bool {
+        let sleeps = self.waiting.is_empty();
+        self.asleep += usize::from(sleeps);
+        sleeps
+    }
+
+    /// Whether this thread goes on: somebody must watch what runs.
+    fn wake_up(&mut self, told_nothing: bool) -> bool {
+        self.asleep -= 1;
+        let is_needed = self.threads == 1 && !self.runs.is_empty();
+        let goes_on = is_needed || !told_nothing || !self.waiting.is_empty();
+        self.threads -= usize::from(!goes_on);
+        goes_on
+    }
+
+    /// It is to pass on what it has to tell.
+    fn has_news(&mut self, owner: &Arc<dyn Owner>) {
+        if !self.news.iter().any(|it| Arc::ptr_eq(it, owner)) {
+            self.news.push(Arc::clone(owner));
+        }
+    }
+
+    fn add(&mut self, run: &Arc<Run>) -> u64 {
+        self.last_number += NUMBERS_A_RUN;
+        self.runs.insert(self.last_number, Arc::clone(run));
+        self.last_number
+    }
+}
+
+/// Somebody who starts something.
+struct Busy(&'static Crew);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.state().busy -= 1;
+    }
+}
+
+/// One of the threads, which has gone when it panics.
+struct Counted(&'static Crew);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        let mut state = self.0.state();
+        state.threads -= 1;
+        let Err(why) = self.0.call_for_help(&mut state) else { return };
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for Launch { run, .. } in waiting {
+            run.tell(Report::SpawnFailed { run: run.id, why: no_thread(&why) });
+        }
+    }
+}
+
+fn no_thread(why: &io::Error) -> SpawnFailure {
+    failed("no thread to start processes on", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use sched_core::{BinIndex, RunId};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Owner for Nobody {
+        fn told(&self, _report: Report) {}
+    }
+
+    fn launch(owner: &Arc<dyn Owner>) -> Launch {
+        let run = Arc::new(Run::new(RunId::new(BinIndex::default(), 1), Arc::clone(owner)));
+        let command = Command::new("true");
+        Launch { run, command, vars: Vec::new(), spares: Spares::new(0) }
+    }
+
+    #[test]
+    fn a_thread_goes_when_it_is_told_nothing_unless_it_is_the_last_and_something_runs() {
+        let owner: Arc<dyn Owner> = Arc::new(Nobody);
+        let mut state = State { threads: 2, ..State::default() };
+        let number = state.add(&launch(&owner).run);
+        let wakes_up = |state: &mut State, told_nothing| {
+            assert!(state.fall_asleep());
+            state.wake_up(told_nothing)
+        };
+        assert!(wakes_up(&mut state, false), "there is work");
+        assert!(!wakes_up(&mut state, true), "there is another");
+        assert_eq!((state.threads, state.asleep), (1, 0));
+        assert!(wakes_up(&mut state, true), "somebody must watch");
+        state.runs.remove(&number);
+        assert!(!wakes_up(&mut state, true));
+        assert_eq!((state.threads, state.asleep), (0, 0));
+    }
+
+    #[test]
+    fn nobody_sleeps_or_goes_while_something_waits() {
+        let owner: Arc<dyn Owner> = Arc::new(Nobody);
+        let mut state = State { threads: 1, ..State::default() };
+        assert!(state.fall_asleep());
+        assert_eq!(state.looking(), 0);
+        state.waiting.push_back(launch(&owner));
+        assert!(state.wake_up(true), "it came meanwhile");
+        assert!(!state.fall_asleep());
+        assert_eq!(state.looking(), 1);
+    }
+
+    #[test]
+    fn an_owner_is_called_once_for_all_its_news() {
+        let (one, other): (Arc<dyn Owner>, Arc<dyn Owner>) = (Arc::new(Nobody), Arc::new(Nobody));
+        let mut state = State::default();
+        [&one, &other, &one].into_iter().for_each(|owner| state.has_news(owner));
+        assert_eq!(state.news.len(), 2);
+    }
+}
