@@ -11,6 +11,7 @@ mod view;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::iter::once_with;
 use core::num::NonZeroUsize;
 
 pub use self::view::{Action, JobView, Mode, Refusal, Stats, SubmitError, UnknownJob};
@@ -447,7 +448,7 @@ impl<C> SchedulerBin<C> {
         if self.mode != to && !self.is_ending() {
             self.mode = to;
             self.drained = false;
-            self.tell(told);
+            self.tell(|| told);
             if to != Mode::Accepting {
                 self.queue.unreserve_all();
             }
@@ -459,8 +460,13 @@ impl<C> SchedulerBin<C> {
         self.finish(now);
     }
 
-    fn tell(&mut self, kind: EventKind) {
-        self.events.push_back(Event { at: self.now, kind });
+    /// The event is made in its place: moved there, it would be read in large
+    /// pieces when it has just been written in small ones, for which a processor
+    /// waits.
+    #[inline]
+    fn tell(&mut self, kind: impl FnOnce() -> EventKind) {
+        let at = self.now;
+        self.events.extend(once_with(|| Event { at, kind: kind() }));
     }
 
     /// The outcome of a job: it is told, and the job is forgotten.
@@ -477,7 +483,7 @@ impl<C> SchedulerBin<C> {
         let (job, tally) = (record.id, record.tally(self.now));
         self.jobs.remove(handle);
         self.stats.outcomes[outcome.kind() as usize] += 1;
-        self.tell(EventKind::Ended { job, outcome, tally });
+        self.tell(|| EventKind::Ended { job, outcome, tally });
     }
 
     /// The job whose run is in this slot.

@@ -94,27 +94,58 @@ impl<K: Key> Nodes<K> {
         self.unused.push(node);
     }
 
-    /// Puts an entry behind the least, into a node that is not full.
+    /// Puts an entry behind the least of the first node, which is not full.
     #[inline]
-    pub(super) fn push(&mut self, node: u32, entry: (K, u32)) {
-        let len = self.lens[node as usize];
-        self.entries[node as usize * ROOM + len] = entry;
-        self.lens[node as usize] = len + 1;
+    pub(super) fn push_front(&mut self, entry: (K, u32)) {
+        if let Some(len) = self.lens.first_mut() {
+            self.entries[*len] = entry;
+            *len += 1;
+        }
     }
 
-    /// Takes out the least, of a node that is not empty.
+    /// Takes out the least of the first node, which is not empty.
     #[inline]
-    pub(super) fn truncate(&mut self, node: u32) {
-        self.lens[node as usize] -= 1;
+    pub(super) fn truncate_front(&mut self) {
+        if let Some(len) = self.lens.first_mut() {
+            *len -= 1;
+        }
+    }
+
+    /// Puts a handle under a key into a leaf that is not full. `false`: in
+    /// place of another.
+    #[inline]
+    pub(super) fn put(&mut self, leaf: u32, key: K, handle: u32) -> bool {
+        let at = self.position(leaf, key);
+        match self.entries(leaf).get(at) {
+            Some(found) if found.0.number() == key.number() => {
+                self.entries[leaf as usize * ROOM + at].1 = handle;
+                false
+            }
+            _ => {
+                self.insert(leaf, at, (key, handle));
+                true
+            }
+        }
+    }
+
+    /// Takes out what is in a leaf under this key.
+    #[inline]
+    pub(super) fn take(&mut self, leaf: u32, key: K) -> Option<u32> {
+        let at = self.position(leaf, key);
+        let (found, handle) = *self.entries(leaf).get(at)?;
+        (found.number() == key.number()).then(|| {
+            self.remove(leaf, at);
+            handle
+        })
     }
 
     #[inline]
     pub(super) fn insert(&mut self, node: u32, at: usize, entry: (K, u32)) {
-        let (start, len) = (node as usize * ROOM, self.lens[node as usize]);
-        let cells = &mut self.entries[start..=start + len];
-        cells.copy_within(at..len, at + 1);
-        cells[at] = entry;
-        self.lens[node as usize] += 1;
+        let (start, len) = (node as usize * ROOM, &mut self.lens[node as usize]);
+        let cells = &mut self.entries[start + at..=start + *len];
+        *len += 1;
+        cells.copy_within(..cells.len() - 1, 1);
+        cells[0] = entry;
     }
 
     #[inline]

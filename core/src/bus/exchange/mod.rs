@@ -645,7 +645,7 @@ impl Exchange {
 
     fn add_job(&mut self, job: Job) -> u32 {
         self.bytes += job.payload.get().len();
-        self.jobs.insert(job)
+        self.jobs.insert(job.id, || job)
     }
 
     fn forget(&mut self, handle: u32) -> Option<Job> {
