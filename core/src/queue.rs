@@ -211,7 +211,7 @@ impl Queue {
     }
 
     /// Gives a reservation to the first job that has none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve_first(&mut self) {
         if let Some((key, handle)) = self.unreserved.pop_first() {
             self.reserved.insert(key, handle);

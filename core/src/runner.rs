@@ -177,7 +177,7 @@ impl PriorityRunner {
 
     /// Gives the run the free slot with the lowest number; `None` if no slot
     /// is free.
-    #[inline]
+    #[inline(always)] // as what takes a place in the queue; see `Place`
     pub fn start(&mut self, now: Instant, run: RunRequest) -> Option<RunInfo> {
         let (_, slot) = self.free.pop_first()?;
         let RunRequest { id, job, attempt, level, shielded, time_limit, grace } = run;
@@ -278,7 +278,7 @@ impl PriorityRunner {
     }
 
     /// As [`stop`](Self::stop). Returns the run, if that is news.
-    #[inline]
+    #[inline(always)] // as above
     pub(crate) fn stop_at(
         &mut self,
         now: Instant,
