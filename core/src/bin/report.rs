@@ -137,4 +137,21 @@ impl<C> SchedulerBin<C> {
             }
         }
     }
+
+    /// The outcome of a job: it is told, and the job is forgotten.
+    pub(super) fn conclude(&mut self, handle: u32, outcome: Outcome) {
+        self.dequeue(handle);
+        self.disarm(handle);
+        let Some(record) = self.jobs.get_mut(handle) else {
+            return;
+        };
+        record.end_wait(self.now);
+        if matches!(record.phase, Phase::BackingOff { .. }) {
+            self.backing_off -= 1;
+        }
+        let (job, tally) = (record.id, record.tally(self.now));
+        self.jobs.remove(handle);
+        self.stats.outcomes[outcome.kind() as usize] += 1;
+        self.tell(|| EventKind::Ended { job, outcome, tally });
+    }
 }
