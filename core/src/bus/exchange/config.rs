@@ -19,7 +19,8 @@ pub struct ExchangeConfig {
     /// How long a key stands for its first submission.
     pub key_window: Duration,
     /// What becomes of accepted jobs when the bus is killed. With `Fsync`
-    /// nothing is acknowledged before [`Exchange::handle_persisted`] says so.
+    /// nothing is acknowledged before
+    /// [`Exchange::handle_persisted`](super::Exchange::handle_persisted) says so.
     pub durability: Durability,
     /// The largest message that the bus takes, to be told to clients.
     pub max_frame: usize,
