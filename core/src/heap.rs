@@ -1,4 +1,14 @@
 //! A heap whose entries can be taken out by name.
+//!
+//! It stands beside [`Sorted`](crate::sorted::Sorted) because the exchange does
+//! something else with an order than a queue does: it rarely takes what comes
+//! first. Every beat puts off the timers of all leases of a scheduler, and most
+//! of them are taken out before they ever come first; every job changes how much
+//! room its scheduler has, and what that would evict. A heap leaves unsorted
+//! what nobody looks at, a tree does not. Tried with `Sorted`, a beat took 1.1, 1.7
+//! and 2.0 times as many instructions a lease with 8, 100 and 1,000 slots, a job
+//! on its way through the bus 0.3, 1.0 and 4.5 % more, and a job that waits 8 to
+//! 10 bytes more, since it has to know for when its timer is set.
 
 use alloc::vec::Vec;
 

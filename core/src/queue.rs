@@ -26,6 +26,9 @@ pub(crate) struct Queue {
 }
 
 /// The places of a job in both orders. They never change.
+///
+/// What takes one is inlined always: handed over in memory it would be written
+/// in small pieces and read in large ones, for which a processor waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     priority: PriorityKey,
@@ -161,7 +164,7 @@ impl Queue {
 
     /// Puts a job in its place. If it comes before a job with a reservation,
     /// it takes over the reservation of the last of those.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, handle: u32, place: Place) {
         if let Some(aged) = place.aged {
             self.aged.insert(aged, handle);
@@ -176,7 +179,7 @@ impl Queue {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, place: Place) {
         if let Some(aged) = place.aged {
             self.aged.remove(aged);
@@ -208,6 +211,7 @@ impl Queue {
     }
 
     /// Gives a reservation to the first job that has none.
+    #[inline(always)]
     pub(crate) fn reserve_first(&mut self) {
         if let Some((key, handle)) = self.unreserved.pop_first() {
             self.reserved.insert(key, handle);

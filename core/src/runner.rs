@@ -177,7 +177,7 @@ impl PriorityRunner {
 
     /// Gives the run the free slot with the lowest number; `None` if no slot
     /// is free.
-    #[inline]
+    #[inline(always)] // as what takes a place in the queue; see `Place`
     pub fn start(&mut self, now: Instant, run: RunRequest) -> Option<RunInfo> {
         let (_, slot) = self.free.pop_first()?;
         let RunRequest { id, job, attempt, level, shielded, time_limit, grace } = run;
@@ -214,7 +214,9 @@ impl PriorityRunner {
     #[inline]
     pub fn handle_started(&mut self, now: Instant, run: RunId) -> Option<RunInfo> {
         let slot = self.slot_of(run)?;
-        self.act(slot, |task| task.handle_started(now)).map(|(info, ())| info)
+        let occupant = self.at_mut(slot)?;
+        occupant.task.handle_started(now);
+        Some(occupant.info)
     }
 
     /// There will be no process; the slot is free. `None`: an unknown run.
@@ -276,24 +278,48 @@ impl PriorityRunner {
     }
 
     /// As [`stop`](Self::stop). Returns the run, if that is news.
-    #[inline]
+    #[inline(always)] // as above
     pub(crate) fn stop_at(
         &mut self,
         now: Instant,
         slot: SlotId,
         cause: StopCause,
     ) -> Option<RunInfo> {
-        self.act(slot, |task| task.stop(now, cause)).and_then(|(info, news)| news.then_some(info))
+        let occupant = self.at_mut(slot)?;
+        if !occupant.task.stop(now, cause) {
+            return None;
+        }
+        let (info, level) = (occupant.info, occupant.level);
+        self.stopping += 1;
+        self.victims.remove(VictimKey::new(level, info.id));
+        self.orders.push_back(Order::Stop(info.id, slot));
+        Some(info)
     }
 
     /// As [`kill`](Self::kill). Returns the run, if that is news.
     pub(crate) fn kill_at(&mut self, now: Instant, slot: SlotId) -> Option<RunInfo> {
-        self.act(slot, |task| task.kill(now)).and_then(|(info, news)| news.then_some(info))
+        let occupant = self.at_mut(slot)?;
+        let asked_already = occupant.task.stop_is_wanted();
+        if !occupant.task.kill(now) {
+            return None;
+        }
+        let info = occupant.info;
+        if !asked_already {
+            self.orders.push_back(Order::Stop(info.id, slot));
+        }
+        Some(info)
     }
 
     /// As [`change_cause`](Self::change_cause).
     pub(crate) fn change_cause_at(&mut self, slot: SlotId, cause: StopCause) {
-        self.act(slot, |task| task.change_cause(cause));
+        if let Some(occupant) = self.at_mut(slot) {
+            occupant.task.change_cause(cause);
+        }
+    }
+
+    #[inline]
+    fn at_mut(&mut self, slot: SlotId) -> Option<&mut Occupant> {
+        self.slots.get_mut(slot.number() as usize)?.as_mut()
     }
 
     #[inline]
@@ -303,8 +329,7 @@ impl PriorityRunner {
 
     #[inline]
     fn order_stop(&mut self, run: RunId, slot: SlotId) -> Option<RunOrder> {
-        let occupant = self.slots.get_mut(slot.number() as usize)?.as_mut();
-        let stop = occupant.filter(|it| it.info.id == run)?.task.poll_stop()?;
+        let stop = self.at_mut(slot).filter(|it| it.info.id == run)?.task.poll_stop()?;
         Some(RunOrder::Stop(run, stop))
     }
 
@@ -312,31 +337,6 @@ impl PriorityRunner {
     fn slot_of(&self, run: RunId) -> Option<SlotId> {
         let slot = self.by_run.find(run.number(), |slot| number_of(&self.slots, slot));
         slot.map(SlotId::new)
-    }
-
-    /// Changes the task of a run, and brings what is derived from it up to
-    /// date: the victims, the count of those stopping, the orders. `None`: the
-    /// slot is free.
-    #[inline]
-    fn act<T>(
-        &mut self,
-        slot: SlotId,
-        change: impl FnOnce(&mut ProcessTask) -> T,
-    ) -> Option<(RunInfo, T)> {
-        let occupant = self.slots.get_mut(slot.number() as usize)?.as_mut()?;
-        let task = &mut occupant.task;
-        let before = (task.stop_cause().is_some(), task.stop_is_wanted());
-        let result = change(task);
-        let after = (task.stop_cause().is_some(), task.stop_is_wanted());
-        let info = occupant.info;
-        if after.0 && !before.0 {
-            self.stopping += 1;
-            self.victims.remove(VictimKey::new(occupant.level, info.id));
-        }
-        if after.1 && !before.1 {
-            self.orders.push_back(Order::Stop(info.id, slot));
-        }
-        Some((info, result))
     }
 
     /// Ends the run in its slot, which is free then.

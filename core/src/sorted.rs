@@ -77,54 +77,43 @@ impl<K: Key> Sorted<K> {
     /// Puts a handle under a key, in place of what was there.
     #[inline]
     pub(crate) fn insert(&mut self, key: K, handle: u32) {
-        let leaf = match self.nodes.front() {
-            [] if !self.nodes.is_empty() => {
-                self.nodes.push(FRONT, (key, handle));
-                self.len += 1;
-                return;
-            }
-            front @ [.., first] if key.number() < first.0.number() && front.len() < ROOM => {
-                self.nodes.push(FRONT, (key, handle));
-                self.len += 1;
-                return;
-            }
-            front @ [greatest, ..] if key.number() < greatest.0.number() && front.len() < ROOM => {
-                FRONT
-            }
-            _ => self.leaf_with_room(key, handle),
+        let front = self.nodes.front();
+        let comes_first = match front.last() {
+            Some(first) => key.number() < first.0.number(),
+            None => !self.nodes.is_empty(),
         };
-        let at = self.nodes.position(leaf, key);
-        if self.nodes.entries(leaf).get(at).is_some_and(|found| found.0.number() == key.number()) {
-            self.nodes.remove(leaf, at);
-            self.len -= 1;
+        if comes_first && front.len() < ROOM {
+            self.nodes.push_front((key, handle));
+            self.len += 1;
+        } else {
+            self.insert_behind(key, handle);
         }
-        self.nodes.insert(leaf, at, (key, handle));
-        self.len += 1;
     }
 
     /// Takes out what is under this key.
     #[inline]
     pub(crate) fn remove(&mut self, key: K) -> Option<u32> {
-        let front = self.nodes.front();
-        let may_shrink = front.len() > FEW || self.height == 0;
-        match front {
-            [.., first] if may_shrink && first.0.number() == key.number() => {
+        match self.nodes.front().last() {
+            Some(first) if first.0.number() == key.number() && self.front_may_shrink() => {
                 let handle = first.1;
-                self.nodes.truncate(FRONT);
+                self.nodes.truncate_front();
                 self.len -= 1;
                 Some(handle)
             }
-            [greatest, ..] if may_shrink && key.number() <= greatest.0.number() => {
-                self.remove_from(FRONT, key)
-            }
-            _ => self.remove_below(key),
+            _ => self.remove_behind(key),
         }
     }
 
     #[inline]
     pub(crate) fn pop_first(&mut self) -> Option<(K, u32)> {
-        let (key, handle) = self.first()?;
-        self.remove(key).map(|_| (key, handle))
+        let first = self.first()?;
+        if self.front_may_shrink() {
+            self.nodes.truncate_front();
+            self.len -= 1;
+        } else {
+            self.remove_behind(first.0);
+        }
+        Some(first)
     }
 
     /// The first entries, so many at most, in order. O(as many).
@@ -134,18 +123,36 @@ impl<K: Key> Sorted<K> {
         first
     }
 
-    #[inline(never)]
-    fn remove_below(&mut self, key: K) -> Option<u32> {
-        let leaf = self.leaf_with_more(key);
-        self.remove_from(leaf, key)
+    #[inline]
+    fn front_may_shrink(&self) -> bool {
+        self.height == 0 || self.nodes.front().len() > FEW
     }
 
-    fn remove_from(&mut self, leaf: u32, key: K) -> Option<u32> {
-        let at = self.nodes.position(leaf, key);
-        let (_, handle) =
-            self.nodes.entries(leaf).get(at).filter(|found| found.0.number() == key.number())?;
-        let handle = *handle;
-        self.nodes.remove(leaf, at);
+    /// As [`insert`](Self::insert), of what does not come first.
+    #[inline(never)]
+    fn insert_behind(&mut self, key: K, handle: u32) {
+        let front = self.nodes.front();
+        let is_in_front = front
+            .first()
+            .is_some_and(|greatest| self.height == 0 || key.number() < greatest.0.number());
+        let leaf = if is_in_front && front.len() < ROOM {
+            FRONT
+        } else {
+            self.leaf_with_room(key, handle)
+        };
+        self.len += usize::from(self.nodes.put(leaf, key, handle));
+    }
+
+    /// As [`remove`](Self::remove), of what may not come first.
+    #[inline(never)]
+    fn remove_behind(&mut self, key: K) -> Option<u32> {
+        let front = self.nodes.front();
+        let is_in_front = front
+            .first()
+            .is_some_and(|greatest| self.height == 0 || key.number() <= greatest.0.number());
+        let leaf =
+            if is_in_front && self.front_may_shrink() { FRONT } else { self.leaf_with_more(key) };
+        let handle = self.nodes.take(leaf, key)?;
         self.len -= 1;
         Some(handle)
     }

@@ -28,19 +28,23 @@ impl<R: Record> Table<R> {
         Self { records: Vec::new(), free: Vec::new(), by_id: Index::new() }
     }
 
-    /// Adds a record, whose id is not there yet.
+    /// Adds the record of this id, which is not there yet. It is made in its
+    /// place, since moving it there from where it was made takes as long again.
     #[inline]
-    pub(crate) fn insert(&mut self, record: R) -> u32 {
-        let handle = self.free.pop().unwrap_or_else(|| {
-            make_room(&mut self.records);
-            self.records.push(None);
-            u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
-        });
-        self.by_id.insert(R::number(record.id()), handle);
+    pub(crate) fn insert(&mut self, id: R::Id, record: impl FnOnce() -> R) -> u32 {
+        let handle = self.free.pop().unwrap_or_else(|| self.grow());
+        self.by_id.insert(R::number(id), handle);
         if let Some(place) = self.records.get_mut(handle as usize) {
-            *place = Some(record);
+            *place = Some(record());
         }
         handle
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        make_room(&mut self.records);
+        self.records.push(None);
+        u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX)
     }
 
     #[inline]

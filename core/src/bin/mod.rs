@@ -1,5 +1,6 @@
 //! The pending queue in front of one runner.
 
+mod look;
 mod record;
 mod report;
 mod start;
@@ -11,19 +12,19 @@ mod view;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::iter::once_with;
 use core::num::NonZeroUsize;
 
 pub use self::view::{Action, JobView, Mode, Refusal, Stats, SubmitError, UnknownJob};
 
-use self::record::{Phase, Record, TimerKey};
+use self::record::{Record, TimerKey};
 use self::start::refuse;
 use crate::event::{Event, EventKind};
 use crate::id::{BinIndex, JobId, RunId, SlotId};
-use crate::job::{JobSpec, JobState, Outcome, StopCause};
+use crate::job::{JobSpec, StopCause};
 use crate::policy::Policy;
-use crate::process_task::TaskState;
 use crate::queue::Queue;
-use crate::runner::{PriorityRunner, RunOrder, RunView};
+use crate::runner::{PriorityRunner, RunOrder};
 use crate::sorted::Sorted;
 use crate::spawner::{Exit, ProcessSpawner, SpawnFailure};
 use crate::table::Table;
@@ -312,95 +313,6 @@ impl<C> SchedulerBin<C> {
         }
     }
 
-    /// Its place in its manager.
-    #[must_use]
-    pub const fn index(&self) -> BinIndex {
-        self.index
-    }
-
-    /// The rules it decides by.
-    #[must_use]
-    pub const fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// What it is willing to do.
-    #[must_use]
-    pub const fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Whether it was told to end everything.
-    #[must_use]
-    pub const fn is_ending(&self) -> bool {
-        matches!(self.mode, Mode::Stopping | Mode::Stopped)
-    }
-
-    /// How many slots it has.
-    #[must_use]
-    pub fn slots(&self) -> usize {
-        self.runner.size()
-    }
-
-    /// How many of them are free.
-    #[must_use]
-    pub fn free_slots(&self) -> usize {
-        self.runner.free()
-    }
-
-    /// How many runs have not been reaped yet.
-    #[must_use]
-    pub fn running(&self) -> usize {
-        self.runner.running()
-    }
-
-    /// How many jobs wait for a slot.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// How many jobs wait for their next attempt.
-    #[must_use]
-    pub const fn backing_off(&self) -> usize {
-        self.backing_off
-    }
-
-    /// Until when nothing is started because the machine is exhausted.
-    #[must_use]
-    pub const fn spawning_paused(&self) -> Option<Instant> {
-        self.spawning_paused
-    }
-
-    /// What it has counted.
-    #[must_use]
-    pub const fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
-    /// A job; `None` if it is unknown or has its outcome.
-    #[must_use]
-    pub fn job(&self, job: JobId) -> Option<JobView<'_, C>> {
-        self.view(self.jobs.handle(job)?)
-    }
-
-    /// The jobs that have no outcome yet, in order of submission. O(n log n).
-    pub fn jobs(&self) -> impl Iterator<Item = JobView<'_, C>> {
-        self.jobs.handles().filter_map(|handle| self.view(handle))
-    }
-
-    /// The pending jobs, in the order in which free slots take them. O(n log n).
-    #[must_use]
-    pub fn pending_in_order(&self) -> Vec<JobId> {
-        let record = |handle| self.jobs.get(handle).map(|record| record.id);
-        self.queue.in_order().into_iter().filter_map(record).collect()
-    }
-
-    /// The runs that have not been reaped yet, by slot.
-    pub fn runs(&self) -> impl Iterator<Item = RunView> {
-        self.runner.runs()
-    }
-
     /// What an input begins with: time that goes forward, and a bounded backlog
     /// of events.
     fn begin(&mut self, now: Instant) -> Instant {
@@ -447,7 +359,7 @@ impl<C> SchedulerBin<C> {
         if self.mode != to && !self.is_ending() {
             self.mode = to;
             self.drained = false;
-            self.tell(told);
+            self.tell(|| told);
             if to != Mode::Accepting {
                 self.queue.unreserve_all();
             }
@@ -459,55 +371,17 @@ impl<C> SchedulerBin<C> {
         self.finish(now);
     }
 
-    fn tell(&mut self, kind: EventKind) {
-        self.events.push_back(Event { at: self.now, kind });
-    }
-
-    /// The outcome of a job: it is told, and the job is forgotten.
-    fn conclude(&mut self, handle: u32, outcome: Outcome) {
-        self.dequeue(handle);
-        self.disarm(handle);
-        let Some(record) = self.jobs.get_mut(handle) else {
-            return;
-        };
-        record.end_wait(self.now);
-        if matches!(record.phase, Phase::BackingOff { .. }) {
-            self.backing_off -= 1;
-        }
-        let (job, tally) = (record.id, record.tally(self.now));
-        self.jobs.remove(handle);
-        self.stats.outcomes[outcome.kind() as usize] += 1;
-        self.tell(EventKind::Ended { job, outcome, tally });
+    /// The event is made in its place: moved there, it would be read in large
+    /// pieces when it has just been written in small ones, for which a processor
+    /// waits.
+    #[inline]
+    fn tell(&mut self, kind: impl FnOnce() -> EventKind) {
+        let at = self.now;
+        self.events.extend(once_with(|| Event { at, kind: kind() }));
     }
 
     /// The job whose run is in this slot.
     fn seated(&self, slot: SlotId) -> Option<u32> {
         self.seated.get(slot.number() as usize).copied()
-    }
-
-    fn view(&self, handle: u32) -> Option<JobView<'_, C>> {
-        let record = self.jobs.get(handle)?;
-        let state = match record.phase {
-            Phase::Pending { .. } | Phase::Between => JobState::Pending,
-            Phase::BackingOff { until, .. } => JobState::BackingOff { until },
-            Phase::Active(slot) => {
-                let occupant = self.runner.at(slot)?;
-                let run = occupant.info.id;
-                match occupant.task.state() {
-                    TaskState::Running { .. } => JobState::Running(run),
-                    TaskState::Stopping { cause, .. } => JobState::Stopping(run, cause),
-                    TaskState::Starting | TaskState::Exited { .. } => JobState::Starting(run),
-                }
-            }
-        };
-        Some(JobView {
-            id: record.id,
-            spec: &record.spec,
-            state,
-            submitted: record.submitted,
-            attempt: record.attempt,
-            evictions: record.sums.evictions,
-            reserved: record.is_pending() && self.queue.is_reserved(record.place(&self.policy)),
-        })
     }
 }

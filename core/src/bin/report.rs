@@ -17,7 +17,7 @@ impl<C> SchedulerBin<C> {
             return;
         };
         self.exhausted = 0;
-        self.tell(EventKind::Started { run, job: info.job });
+        self.tell(|| EventKind::Started { run, job: info.job });
         if let Some(handle) = self.seated(info.slot) {
             self.arm_if_timed(handle);
         }
@@ -35,7 +35,7 @@ impl<C> SchedulerBin<C> {
             return None;
         };
         let job = ended.info.job;
-        self.tell(EventKind::SpawnFailed { run, job, why: why.clone() });
+        self.tell(|| EventKind::SpawnFailed { run, job, why: why.clone() });
         let handle = self.seated(ended.info.slot)?;
         self.book(handle, &ended, false);
         match ended.cause {
@@ -55,7 +55,7 @@ impl<C> SchedulerBin<C> {
             return None;
         };
         let (job, ran) = (ended.info.job, ended.ran);
-        self.tell(EventKind::Exited { run, job, status: exit.status, ran });
+        self.tell(|| EventKind::Exited { run, job, status: exit.status, ran });
         let handle = self.seated(ended.info.slot)?;
         self.book(handle, &ended, matches!(outcome, Outcome::Evicted { .. }));
         match outcome {
@@ -85,8 +85,8 @@ impl<C> SchedulerBin<C> {
 
     fn requeue_victim(&mut self, handle: u32, by: JobId) {
         if let Some(record) = self.jobs.get(handle) {
-            let why = Requeue::Evicted { by, evictions: record.sums.evictions };
-            self.tell(EventKind::Requeued { job: record.id, why });
+            let (job, evictions) = (record.id, record.sums.evictions);
+            self.tell(|| EventKind::Requeued { job, why: Requeue::Evicted { by, evictions } });
             self.enqueue(handle);
         }
     }
@@ -105,7 +105,7 @@ impl<C> SchedulerBin<C> {
         record.phase = Phase::BackingOff { since: now, until: at };
         let job = record.id;
         self.backing_off += 1;
-        self.tell(EventKind::Requeued { job, why: Requeue::Retry { at, failed } });
+        self.tell(|| EventKind::Requeued { job, why: Requeue::Retry { at, failed } });
         self.arm(handle);
     }
 
@@ -117,7 +117,7 @@ impl<C> SchedulerBin<C> {
             (SpawnFailureKind::Exhausted, OnExhausted::Pause(backoff)) => {
                 if let Some(record) = self.jobs.get(handle) {
                     let (job, why) = (record.id, Requeue::Exhausted);
-                    self.tell(EventKind::Requeued { job, why });
+                    self.tell(|| EventKind::Requeued { job, why });
                     self.enqueue(handle);
                 }
                 if self.spawning_paused.is_none() {
@@ -126,7 +126,7 @@ impl<C> SchedulerBin<C> {
                     let until = now + backoff.delay(self.exhausted, salt);
                     self.spawning_paused = Some(until);
                     self.queue.unreserve_all();
-                    self.tell(EventKind::SpawningPaused { until });
+                    self.tell(|| EventKind::SpawningPaused { until });
                 }
             }
             (SpawnFailureKind::Exhausted, OnExhausted::Fail) => {
@@ -136,5 +136,22 @@ impl<C> SchedulerBin<C> {
                 self.attempt_failed(now, handle, Outcome::SpawnFailed(why));
             }
         }
+    }
+
+    /// The outcome of a job: it is told, and the job is forgotten.
+    pub(super) fn conclude(&mut self, handle: u32, outcome: Outcome) {
+        self.dequeue(handle);
+        self.disarm(handle);
+        let Some(record) = self.jobs.get_mut(handle) else {
+            return;
+        };
+        record.end_wait(self.now);
+        if matches!(record.phase, Phase::BackingOff { .. }) {
+            self.backing_off -= 1;
+        }
+        let (job, tally) = (record.id, record.tally(self.now));
+        self.jobs.remove(handle);
+        self.stats.outcomes[outcome.kind() as usize] += 1;
+        self.tell(|| EventKind::Ended { job, outcome, tally });
     }
 }

@@ -31,7 +31,7 @@ impl<C> SchedulerBin<C> {
         let id = JobId::new(self.index, self.last_job + 1);
         let priority = job.priority;
         let told_before = self.events.len();
-        self.tell(EventKind::Accepted { job: id, priority });
+        self.tell(|| EventKind::Accepted { job: id, priority });
         let handle = self.add(now, id, job);
         self.settle(now);
         if self.is_one_too_many(handle) {
@@ -50,10 +50,11 @@ impl<C> SchedulerBin<C> {
     }
 
     fn add(&mut self, now: Instant, id: JobId, spec: JobSpec<C>) -> u32 {
-        let (phase, timer, sums) = (Phase::Between, None, Sums::default());
-        let (attempt, cancelled) = (1, false);
-        let record = Record { id, spec, submitted: now, phase, attempt, cancelled, timer, sums };
-        let handle = self.jobs.insert(record);
+        let handle = self.jobs.insert(id, || {
+            let (phase, timer, sums) = (Phase::Between, None, Sums::default());
+            let (attempt, cancelled) = (1, false);
+            Record { id, spec, submitted: now, phase, attempt, cancelled, timer, sums }
+        });
         self.enqueue(handle);
         handle
     }
@@ -125,11 +126,11 @@ impl<C> SchedulerBin<C> {
     }
 
     fn start(&mut self, now: Instant, handle: u32) {
-        self.dequeue(handle);
         let id = RunId::new(self.index, self.last_run + 1);
         let Some(record) = self.jobs.get_mut(handle) else {
             return;
         };
+        self.queue.remove(record.place(&self.policy));
         let request = RunRequest {
             id,
             job: record.id,
@@ -147,11 +148,14 @@ impl<C> SchedulerBin<C> {
         let waited = record.end_wait(now);
         record.phase = Phase::Active(run.slot);
         record.sums.runs += 1;
+        let is_timed = record.is_timed();
         self.seat(run.slot, handle);
         self.last_run += 1;
         self.stats.runs += 1;
-        self.tell(EventKind::Starting { run, waited });
-        self.arm_if_timed(handle);
+        self.tell(|| EventKind::Starting { run, waited });
+        if is_timed {
+            self.arm(handle);
+        }
     }
 
     fn seat(&mut self, slot: SlotId, handle: u32) {
@@ -166,8 +170,11 @@ impl<C> SchedulerBin<C> {
     pub(super) fn enqueue(&mut self, handle: u32) {
         if let Some(record) = self.jobs.get_mut(handle) {
             record.phase = Phase::Pending { since: self.now };
+            let is_timed = record.is_timed();
             self.queue.insert(handle, record.place(&self.policy));
-            self.arm_if_timed(handle);
+            if is_timed {
+                self.arm(handle);
+            }
         }
     }
 

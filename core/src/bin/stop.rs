@@ -47,24 +47,29 @@ impl<C> SchedulerBin<C> {
 
     pub(super) fn kill_run(&mut self, now: Instant, slot: SlotId) {
         if let Some(run) = self.runner.kill_at(now, slot) {
-            self.tell(EventKind::Killing { run: run.id, job: run.job });
+            self.tell(|| EventKind::Killing { run: run.id, job: run.job });
             self.arm_seated(slot);
         }
     }
 
     /// Told once: that draining, or stopping, is over.
+    #[inline]
     pub(super) fn tell_if_idle(&mut self) {
-        if self.runner.running() > 0 {
-            return;
+        if self.runner.running() == 0 {
+            self.tell_idle();
         }
+    }
+
+    #[cold]
+    fn tell_idle(&mut self) {
         match self.mode {
             Mode::Draining if !self.drained => {
                 self.drained = true;
-                self.tell(EventKind::Drained);
+                self.tell(|| EventKind::Drained);
             }
             Mode::Stopping => {
                 self.mode = Mode::Stopped;
-                self.tell(EventKind::Stopped);
+                self.tell(|| EventKind::Stopped);
             }
             _ => {}
         }
@@ -90,7 +95,7 @@ impl<C> SchedulerBin<C> {
 
     pub(super) fn stop_run(&mut self, now: Instant, slot: SlotId, cause: StopCause) {
         if let Some(run) = self.runner.stop_at(now, slot, cause) {
-            self.tell(EventKind::Stopping { run: run.id, job: run.job, cause });
+            self.tell(|| EventKind::Stopping { run: run.id, job: run.job, cause });
             self.arm_seated(slot);
         }
     }

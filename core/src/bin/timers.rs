@@ -1,5 +1,7 @@
 //! What time does to jobs and to their runs.
 
+use core::mem::replace;
+
 use super::SchedulerBin;
 use super::record::{Phase, Record, TimerKey};
 use crate::event::EventKind;
@@ -12,7 +14,9 @@ impl<C> SchedulerBin<C> {
     /// Whether [`fire_timers`](Self::fire_timers) does anything.
     #[inline]
     pub(super) fn is_anything_due(&self, now: Instant) -> bool {
-        self.poll_timeout().is_some_and(|due| due <= now)
+        let is_due = |at: Instant| at <= now;
+        self.timers.first().is_some_and(|(timer, _)| is_due(timer.due))
+            || self.spawning_paused.is_some_and(is_due)
     }
 
     /// Lets everything act that is due, in order of its time and then of jobs.
@@ -27,7 +31,7 @@ impl<C> SchedulerBin<C> {
     fn fire_all(&mut self, now: Instant) {
         if self.spawning_paused.is_some_and(|until| until <= now) {
             self.spawning_paused = None;
-            self.tell(EventKind::SpawningResumed);
+            self.tell(|| EventKind::SpawningResumed);
         }
         while let Some((TimerKey { due, .. }, handle)) = self.timers.first() {
             if due > now {
@@ -56,7 +60,7 @@ impl<C> SchedulerBin<C> {
                 record.phase = Phase::Between;
                 let job = record.id;
                 self.backing_off -= 1;
-                self.tell(EventKind::RetryDue { job });
+                self.tell(|| EventKind::RetryDue { job });
                 self.enqueue(handle);
             }
             Phase::Active(slot) => self.fire_active(now, handle, slot, late),
@@ -94,10 +98,13 @@ impl<C> SchedulerBin<C> {
         if due == record.timer {
             return;
         }
-        self.disarm(handle);
-        if let (Some(due), Some(record)) = (due, self.jobs.get_mut(handle)) {
-            record.timer = Some(due);
-            self.timers.insert(TimerKey { due, job: record.id }, handle);
+        let job = record.id;
+        let before = self.jobs.get_mut(handle).and_then(|it| replace(&mut it.timer, due));
+        if let Some(due) = before {
+            self.timers.remove(TimerKey { due, job });
+        }
+        if let Some(due) = due {
+            self.timers.insert(TimerKey { due, job }, handle);
         }
     }
 

@@ -1,27 +1,31 @@
 //! The bus without sockets.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::{String, ToString};
-use alloc::sync::Arc;
-use core::fmt;
-use core::ops::Bound::{Excluded, Unbounded};
-use core::ops::Range;
+mod event;
+mod publication;
+mod request;
+mod role;
+#[cfg(test)]
+mod tests;
 
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+pub use self::event::{BrokerEvent, BrokerStats, Fault};
+pub use self::publication::{Publication, Transmit};
+
+use self::publication::Publications;
 use super::exchange::{Exchange, ExchangeConfig, Persist};
-use super::message::{Command, CommandError, Role};
-use super::payload::{PayloadError, TestJob};
+use super::message::Command;
+use super::payload::TestJob;
 use super::skim;
-use super::v1::{Counters, Envelope, Registration, Reply, Request, RequestError, Submission};
+use super::v1::Counters;
 use crate::id::ClientId;
 use crate::time::Instant;
 
 /// Events that nobody has polled, at most. Beyond it the oldest are given up,
 /// and counted: a driver that does not care for events must not pay in memory.
 const EVENTS_KEPT: usize = 1024;
-
-/// Of the memory for the texts of publications, as much is kept when nothing
-/// waits, in bytes.
-const KEPT_FOR_TEXTS: usize = 64 * 1024;
 
 /// The bus: who is connected, in which roles, and who receives what.
 ///
@@ -88,169 +92,10 @@ struct Client {
     modern: bool,
 }
 
-/// A text frame that is to be sent.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Transmit {
-    /// To whom.
-    pub to: ClientId,
-    /// What; shared with the others who receive it.
-    pub frame: Arc<str>,
-}
-
-/// A text frame that is to be sent to every scheduler of version 0, but to the
-/// client it came from.
-#[derive(Clone, Debug)]
-pub struct Publication<'a> {
-    /// What.
-    pub frame: &'a str,
-    /// Who does not receive it, being a scheduler; `None`: all do.
-    pub except: Option<ClientId>,
-    /// Which schedulers these are: as long as this number is the same, so are
-    /// they.
-    pub audience: u64,
-    schedulers: &'a BTreeSet<ClientId>,
-}
-
-impl Publication<'_> {
-    /// The schedulers of version 0 now. When it is polled as it should be, at
-    /// once, these are those whom it is for.
-    pub fn listeners(&self) -> impl Iterator<Item = ClientId> + '_ {
-        self.schedulers.iter().copied()
-    }
-}
-
-/// The publications that nobody has polled yet. The memory for their texts is
-/// used again and again: one message after another is passed on without an
-/// allocation.
-#[derive(Debug, Default)]
-struct Publications {
-    texts: String,
-    waiting: VecDeque<Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    /// Where its text is.
-    frame: Range<usize>,
-    except: Option<ClientId>,
-    audience: u64,
-}
-
-impl Publications {
-    fn push(&mut self, frame: &str, except: Option<ClientId>, audience: u64) {
-        if self.waiting.is_empty() {
-            self.texts.clear();
-            self.texts.shrink_to(KEPT_FOR_TEXTS);
-        }
-        let start = self.texts.len();
-        self.texts.push_str(frame);
-        self.waiting.push_back(Waiting { frame: start..self.texts.len(), except, audience });
-    }
-
-    fn text(&self, of: &Waiting) -> &str {
-        self.texts.get(of.frame.clone()).unwrap_or_default()
-    }
-}
-
-/// Something that the bus learnt or decided.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BrokerEvent {
-    /// The number of producers or schedulers has changed.
-    RolesChanged {
-        /// How many clients are producers now.
-        producers: usize,
-        /// How many clients are schedulers now.
-        schedulers: usize,
-    },
-    /// A client sent something that is of no use. It stays connected.
-    Fault {
-        /// Who.
-        client: ClientId,
-        /// Its address, as it was given when it connected.
-        peer: Arc<str>,
-        /// What was wrong.
-        fault: Fault,
-    },
-    /// A job was dropped, because no other client was a scheduler.
-    Dropped {
-        /// Whose job.
-        client: ClientId,
-        /// Its address, as it was given when it connected.
-        peer: Arc<str>,
-    },
-}
-
-/// What was wrong with a message.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// It is not a command. It was ignored.
-    Command(CommandError),
-    /// It is a binary message, and the protocol is text. It was ignored.
-    Binary {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It is a request of version 1 that was refused; the client was told.
-    Request(RequestError),
-    /// It submits a job that no scheduler can use. It was passed on all the
-    /// same, because what a job looks like is between its producer and its
-    /// schedulers.
-    Payload(PayloadError),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Command(error) => write!(f, "message ignored: {error}"),
-            Self::Request(error) => write!(f, "request refused: {error}"),
-            Self::Binary { bytes } => write!(f, "binary message of {bytes} bytes ignored"),
-            Self::Payload(error) => write!(f, "job passed on, but not usable: {error}"),
-        }
-    }
-}
-
-/// Counts since the broker was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct BrokerStats {
-    /// Messages that came in, good or bad.
-    pub messages: u64,
-    /// Their bytes, without what WebSocket puts around them.
-    pub received_bytes: u64,
-    /// Jobs among them.
-    pub jobs: u64,
-    /// Copies of jobs that were given out to be sent.
-    pub transmitted: u64,
-    /// The bytes of all messages that were given out to be sent, for each
-    /// receiver, without what WebSocket puts around them.
-    pub sent_bytes: u64,
-    /// Jobs that were dropped because nobody listened.
-    pub dropped: u64,
-    /// Commands and roles that were not known, and ignored.
-    pub ignored: u64,
-    /// Messages with a [`Fault`].
-    pub faults: u64,
-    /// Events that were given up because nobody polled them.
-    pub events_lost: u64,
-}
-
 impl Default for Broker {
     fn default() -> Self {
         Self::new()
     }
-}
-
-impl BrokerStats {
-    const ZERO: Self = Self {
-        messages: 0,
-        received_bytes: 0,
-        jobs: 0,
-        transmitted: 0,
-        sent_bytes: 0,
-        dropped: 0,
-        ignored: 0,
-        faults: 0,
-        events_lost: 0,
-    };
 }
 
 impl Broker {
@@ -271,7 +116,7 @@ impl Broker {
             producers: 0,
             modern_schedulers: 0,
             audience: 0,
-            publications: Publications { texts: String::new(), waiting: VecDeque::new() },
+            publications: Publications::new(),
             given: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -339,19 +184,6 @@ impl Broker {
     /// before is still heard. For a connection that is being closed.
     pub fn end_roles(&mut self, now: Instant, client: ClientId) {
         self.leave(now, client, false);
-    }
-
-    fn leave(&mut self, now: Instant, client: ClientId, in_order: bool) {
-        let schedulers = self.schedulers();
-        self.exchange.disconnect(now, client, in_order);
-        self.modern_schedulers = self.exchange.schedulers();
-        self.audience += u64::from(self.schedulers.remove(&client));
-        let was_producer =
-            self.clients.get_mut(&client).is_some_and(|c| core::mem::take(&mut c.producer));
-        self.producers -= usize::from(was_producer);
-        if was_producer || schedulers != self.schedulers() {
-            self.roles_changed();
-        }
     }
 
     /// A client has sent a text message. One from a client that is not
@@ -436,172 +268,14 @@ impl Broker {
         })
     }
 
-    /// The next frame to send to all schedulers of version 0 at once. What is
-    /// polled here is given out as one, and not again copy by copy by
-    /// [`poll_transmit`](Self::poll_transmit): for a driver that does once what
-    /// is the same for all.
-    pub fn poll_publication(&mut self) -> Option<Publication<'_>> {
-        if self.given.is_some() {
-            // Some have it already.
-            return None;
-        }
-        let Waiting { frame, except, audience } = self.publications.waiting.pop_front()?;
-        let frame = self.publications.texts.get(frame).unwrap_or_default();
-        Some(Publication { frame, except, audience, schedulers: &self.schedulers })
-    }
-
-    /// The next copy of a publication.
-    fn poll_copy(&mut self) -> Option<Transmit> {
-        while let Some(waiting) = self.publications.waiting.front() {
-            let (frame, last) = match self.given.take() {
-                Some((frame, last)) => (frame, Excluded(last)),
-                None => (self.publications.text(waiting).into(), Unbounded),
-            };
-            let mut rest = self.schedulers.range((last, Unbounded)).copied();
-            if let Some(to) = rest.find(|to| Some(*to) != waiting.except) {
-                self.given = Some((Arc::clone(&frame), to));
-                return Some(Transmit { to, frame });
-            }
-            self.publications.waiting.pop_front();
-        }
-        None
-    }
-
     /// The next thing that happened, for whoever wants to know.
     pub fn poll_event(&mut self) -> Option<BrokerEvent> {
         self.events.pop_front()
     }
 
-    fn register(&mut self, client: ClientId, role: Role) {
-        let new = match role {
-            Role::Scheduler => {
-                let new = self.schedulers.insert(client);
-                self.audience += u64::from(new);
-                new
-            }
-            Role::Producer => {
-                let new = self
-                    .clients
-                    .get_mut(&client)
-                    .is_some_and(|c| !core::mem::replace(&mut c.producer, true));
-                self.producers += usize::from(new);
-                new
-            }
-        };
-        if new {
-            self.roles_changed();
-        }
-    }
-
-    /// Whether this is a registration with version 1, which is carried out.
-    fn turns_modern(&mut self, now: Instant, client: ClientId, text: &str) -> bool {
-        let Ok(Request::Register(registration)) = Envelope::parse(text).request else {
-            return false;
-        };
-        if registration.version == 0 {
-            return false;
-        }
-        if let Some(it) = self.clients.get_mut(&client) {
-            it.modern = true;
-        }
-        self.register_modern(now, client, &registration);
-        true
-    }
-
-    fn register_modern(&mut self, now: Instant, client: ClientId, as_what: &Registration<'_>) {
-        let before = (self.producers, self.schedulers());
-        if as_what.role == "producer" {
-            if let Some(it) = self.clients.get_mut(&client) {
-                let new = !core::mem::replace(&mut it.producer, true);
-                self.producers += usize::from(new);
-            }
-        }
-        self.exchange.register(now, client, as_what);
-        self.modern_schedulers = self.exchange.schedulers();
-        if before != (self.producers, self.schedulers()) {
-            self.roles_changed();
-        }
-    }
-
-    fn handle_request(&mut self, now: Instant, client: ClientId, text: &str) {
-        let Envelope { id, request } = Envelope::parse(text);
-        let re = id.as_deref();
-        let exchange = &mut self.exchange;
-        match request {
-            Ok(Request::Register(registration)) => self.register_modern(now, client, &registration),
-            Ok(Request::Submit(job)) => {
-                self.stats.jobs += 1;
-                exchange.submit(now, client, id, &job);
-            }
-            Ok(Request::JobRequest { payload }) => {
-                self.publish(now, client, payload, TestJob::from_payload(payload));
-            }
-            Ok(Request::Cancel(job)) => exchange.cancel(now, client, re, job),
-            Ok(Request::Report(report)) => exchange.report(now, client, re, &report),
-            Ok(Request::Beat { leases, floor, .. }) => exchange.beat(now, client, &leases, floor),
-            Ok(Request::Stopping(stopping)) => exchange.stopping(now, client, &stopping),
-            Ok(Request::Subscribe(wanted)) => exchange.subscribe(now, client, re, wanted),
-            Ok(Request::Admin { verb, target }) => {
-                exchange.admin(now, client, re, verb, target.as_deref());
-            }
-            Err(error) => {
-                let RequestError { code, message } = &error;
-                let (code, name) = (code.number(), code.name());
-                let reply = serde_json::to_string(&Reply::Error { re, code, name, message });
-                let frame = reply.ok().map(Arc::from);
-                self.transmits.extend(frame.map(|frame| Transmit { to: client, frame }));
-                self.fault(client, Fault::Request(error));
-            }
-        }
-    }
-
-    fn publish(
-        &mut self,
-        now: Instant,
-        from: ClientId,
-        payload: &str,
-        job: Result<TestJob, PayloadError>,
-    ) {
-        self.stats.jobs += 1;
-        if let Err(error) = job {
-            self.fault(from, Fault::Payload(error));
-        }
-        let queued = self.enqueue(now, from, payload);
-        let except = self.schedulers.contains(&from).then_some(from);
-        let receivers = self.schedulers.len() - usize::from(except.is_some());
-        let receivers = if self.queue_job_requests { 0 } else { receivers };
-        if receivers == 0 {
-            if !queued {
-                self.stats.dropped += 1;
-                self.tell(from, |client, peer| BrokerEvent::Dropped { client, peer });
-            }
-            return;
-        }
-        self.stats.transmitted += receivers as u64;
-        self.stats.sent_bytes += (receivers * payload.len()) as u64;
-        self.publications.push(payload, except, self.audience);
-    }
-
-    /// Puts a job of a producer of version 0 into the queue, if that is wanted
-    /// or there are schedulers of version 1. Returns whether it did.
-    fn enqueue(&mut self, now: Instant, from: ClientId, payload: &str) -> bool {
-        if !self.queue_job_requests && self.modern_schedulers == 0 {
-            return false;
-        }
-        let Ok(job) = Submission::plain(payload) else { return false };
-        let before = self.exchange.counters().refused;
-        self.exchange.submit(now, from, None, &job);
-        self.exchange.counters().refused == before
-    }
-
     fn fault(&mut self, client: ClientId, fault: Fault) {
         self.stats.faults += 1;
         self.tell(client, |client, peer| BrokerEvent::Fault { client, peer, fault });
-    }
-
-    fn roles_changed(&mut self) {
-        let (producers, schedulers) = (self.producers, self.schedulers());
-        self.push(BrokerEvent::RolesChanged { producers, schedulers });
     }
 
     fn tell(&mut self, client: ClientId, event: impl FnOnce(ClientId, Arc<str>) -> BrokerEvent) {
@@ -617,6 +291,3 @@ impl Broker {
         self.events.push_back(event);
     }
 }
-
-#[cfg(test)]
-mod tests;

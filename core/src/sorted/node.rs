@@ -18,39 +18,84 @@ pub(super) const FEW: usize = ROOM / 4;
 /// takes the rest, whatever is written beside it.
 #[derive(Clone, Debug)]
 pub(super) struct Nodes<K> {
-    entries: Vec<(K, u32)>,
-    lens: Vec<usize>,
+    nodes: Vec<Node<K>>,
     unused: Vec<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Node<K> {
+    len: usize,
+    /// Behind the first `len` lies what has been there before, or a filler.
+    cells: [(K, u32); ROOM],
+}
+
+impl<K: Key> Node<K> {
+    #[inline]
+    fn entries(&self) -> &[(K, u32)] {
+        self.cells.get(..self.len).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn position(&self, key: K) -> usize {
+        self.entries().partition_point(|entry| key.number() < entry.0.number())
+    }
+
+    #[inline]
+    fn insert(&mut self, at: usize, entry: (K, u32)) {
+        self.cells.copy_within(at..self.len, at + 1);
+        self.cells[at] = entry;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn remove(&mut self, at: usize) {
+        self.cells.copy_within(at + 1..self.len, at);
+        self.len -= 1;
+    }
+
+    /// Moves the greatest entries to the end of another node.
+    fn move_greatest(&mut self, to: &mut Self, count: usize) {
+        to.cells[to.len..to.len + count].copy_from_slice(&self.cells[..count]);
+        self.cells.copy_within(count..self.len, 0);
+        self.len -= count;
+        to.len += count;
+    }
+
+    /// Moves the least entries to the start of another node.
+    fn move_least(&mut self, to: &mut Self, count: usize) {
+        to.cells.copy_within(..to.len, count);
+        to.cells[..count].copy_from_slice(&self.cells[self.len - count..self.len]);
+        self.len -= count;
+        to.len += count;
+    }
 }
 
 impl<K: Key> Nodes<K> {
     pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), lens: Vec::new(), unused: Vec::new() }
+        Self { nodes: Vec::new(), unused: Vec::new() }
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.lens.is_empty()
+        self.nodes.is_empty()
     }
 
     /// How many there have been at most, and how many there is memory for.
     #[cfg(test)]
     pub(super) fn most(&self) -> (usize, usize) {
-        (self.lens.len(), self.entries.capacity() / ROOM)
+        (self.nodes.len(), self.nodes.capacity())
     }
 
     /// What is in a node, the greatest first.
     #[inline]
     pub(super) fn entries(&self, node: u32) -> &[(K, u32)] {
-        let len = self.lens.get(node as usize).copied().unwrap_or(0);
-        let start = node as usize * ROOM;
-        self.entries.get(start..start + len).unwrap_or(&[])
+        self.nodes.get(node as usize).map_or(&[], Node::entries)
     }
 
     /// As [`entries`](Self::entries), of the first node.
     #[inline]
     pub(super) fn front(&self) -> &[(K, u32)] {
-        let len = self.lens.first().copied().unwrap_or(0);
-        self.entries.get(..len).unwrap_or(&[])
+        self.nodes.first().map_or(&[], Node::entries)
     }
 
     #[inline]
@@ -59,9 +104,9 @@ impl<K: Key> Nodes<K> {
     }
 
     /// Where in a leaf a key is, or would be.
-    #[inline]
-    pub(super) fn position(&self, node: u32, key: K) -> usize {
-        self.entries(node).partition_point(|entry| key.number() < entry.0.number())
+    #[cfg(test)]
+    pub(super) fn position(&self, leaf: u32, key: K) -> usize {
+        self.nodes[leaf as usize].position(key)
     }
 
     /// Which child of a node a key belongs to.
@@ -78,50 +123,69 @@ impl<K: Key> Nodes<K> {
         if let Some(node) = self.unused.pop() {
             return node;
         }
-        if self.entries.len() == self.entries.capacity() {
-            let more = (self.lens.len() / 4).max(1);
-            self.entries.reserve_exact(more * ROOM);
-            self.lens.reserve_exact(more);
-            self.unused.reserve_exact(self.lens.capacity());
+        if self.nodes.len() == self.nodes.capacity() {
+            self.nodes.reserve_exact((self.nodes.len() / 4).max(1));
+            self.unused.reserve_exact(self.nodes.capacity());
         }
-        self.entries.resize(self.entries.len() + ROOM, filler);
-        self.lens.push(0);
-        u32::try_from(self.lens.len() - 1).unwrap_or(u32::MAX)
+        self.nodes.push(Node { len: 0, cells: [filler; ROOM] });
+        u32::try_from(self.nodes.len() - 1).unwrap_or(u32::MAX)
     }
 
     pub(super) fn free(&mut self, node: u32) {
-        self.lens[node as usize] = 0;
+        self.nodes[node as usize].len = 0;
         self.unused.push(node);
     }
 
-    /// Puts an entry behind the least, into a node that is not full.
+    /// Puts an entry behind the least of the first node, which is not full.
     #[inline]
-    pub(super) fn push(&mut self, node: u32, entry: (K, u32)) {
-        let len = self.lens[node as usize];
-        self.entries[node as usize * ROOM + len] = entry;
-        self.lens[node as usize] = len + 1;
+    pub(super) fn push_front(&mut self, entry: (K, u32)) {
+        if let Some(front) = self.nodes.first_mut() {
+            front.cells[front.len] = entry;
+            front.len += 1;
+        }
     }
 
-    /// Takes out the least, of a node that is not empty.
+    /// Takes out the least of the first node, which is not empty.
     #[inline]
-    pub(super) fn truncate(&mut self, node: u32) {
-        self.lens[node as usize] -= 1;
+    pub(super) fn truncate_front(&mut self) {
+        if let Some(front) = self.nodes.first_mut() {
+            front.len -= 1;
+        }
     }
 
+    /// Puts a handle under a key into a leaf that is not full. `false`: in
+    /// place of another.
     #[inline]
-    pub(super) fn insert(&mut self, node: u32, at: usize, entry: (K, u32)) {
-        let (start, len) = (node as usize * ROOM, self.lens[node as usize]);
-        let cells = &mut self.entries[start..=start + len];
-        cells.copy_within(at..len, at + 1);
-        cells[at] = entry;
-        self.lens[node as usize] += 1;
+    pub(super) fn put(&mut self, leaf: u32, key: K, handle: u32) -> bool {
+        let leaf = &mut self.nodes[leaf as usize];
+        let at = leaf.position(key);
+        match leaf.entries().get(at) {
+            Some(found) if found.0.number() == key.number() => {
+                leaf.cells[at].1 = handle;
+                false
+            }
+            _ => {
+                leaf.insert(at, (key, handle));
+                true
+            }
+        }
     }
 
+    /// Takes out what is in a leaf under this key.
     #[inline]
-    pub(super) fn remove(&mut self, node: u32, at: usize) {
-        let (start, len) = (node as usize * ROOM, self.lens[node as usize]);
-        self.entries[start..start + len].copy_within(at + 1.., at);
-        self.lens[node as usize] -= 1;
+    pub(super) fn take(&mut self, leaf: u32, key: K) -> Option<u32> {
+        let leaf = self.nodes.get_mut(leaf as usize)?;
+        let at = leaf.position(key);
+        let (found, handle) = *leaf.entries().get(at)?;
+        (found.number() == key.number()).then(|| {
+            leaf.remove(at);
+            handle
+        })
+    }
+
+    /// Puts a child into a node that is not full.
+    pub(super) fn insert(&mut self, node: u32, at: usize, child: (K, u32)) {
+        self.nodes[node as usize].insert(at, child);
     }
 
     /// Makes two of the child of a node at `at`, which is full, so that there
@@ -130,10 +194,11 @@ impl<K: Key> Nodes<K> {
     /// again, and so leaves full nodes behind and not halves.
     pub(super) fn split(&mut self, node: u32, at: usize, key: K) {
         let child = self.entries(node)[at].1;
-        let greater = self.position(child, key).clamp(ROOM / 8, ROOM - ROOM / 8);
+        let cut = self.nodes[child as usize].position(key).clamp(ROOM / 8, ROOM - ROOM / 8);
         let new = self.add((key, child));
-        self.move_greatest(child, new, greater);
-        let least = self.entries(new)[greater - 1].0;
+        let (from, to) = self.two(child, new);
+        from.move_greatest(to, cut);
+        let least = to.cells[cut - 1].0;
         self.insert(node, at, (least, new));
     }
 
@@ -144,41 +209,30 @@ impl<K: Key> Nodes<K> {
         let &[(bound, greater), (_, less), ..] = &self.entries(node)[at..] else {
             return;
         };
-        let (more, fewer) = (self.entries(greater).len(), self.entries(less).len());
+        let (left, right) = self.two(greater, less);
         if above_leaves {
-            self.entries[greater as usize * ROOM + more - 1].0 = bound;
+            left.cells[left.len - 1].0 = bound;
         }
-        let half = (more + fewer) / 2;
-        if more + fewer <= ROOM {
-            self.move_least(greater, less, more);
+        let both = left.len + right.len;
+        if both <= ROOM {
+            left.move_least(right, left.len);
             self.free(greater);
-            self.remove(node, at);
+            self.nodes[node as usize].remove(at);
             return;
-        } else if more > half {
-            self.move_least(greater, less, more - half);
+        } else if left.len > both / 2 {
+            left.move_least(right, left.len - both / 2);
         } else {
-            self.move_greatest(less, greater, half - more);
+            right.move_greatest(left, both / 2 - left.len);
         }
-        self.entries[node as usize * ROOM + at].0 = self.entries(greater)[half - 1].0;
+        let bound = left.cells[left.len - 1].0;
+        self.nodes[node as usize].cells[at].0 = bound;
     }
 
-    /// Moves the greatest entries of a node to the end of another.
-    fn move_greatest(&mut self, from: u32, to: u32, count: usize) {
-        let (source, len) = (from as usize * ROOM, self.lens[from as usize]);
-        let target = to as usize * ROOM + self.lens[to as usize];
-        self.entries.copy_within(source..source + count, target);
-        self.entries.copy_within(source + count..source + len, source);
-        self.lens[from as usize] -= count;
-        self.lens[to as usize] += count;
-    }
-
-    /// Moves the least entries of a node to the start of another.
-    fn move_least(&mut self, from: u32, to: u32, count: usize) {
-        let end = from as usize * ROOM + self.lens[from as usize];
-        let (target, len) = (to as usize * ROOM, self.lens[to as usize]);
-        self.entries.copy_within(target..target + len, target + count);
-        self.entries.copy_within(end - count..end, target);
-        self.lens[from as usize] -= count;
-        self.lens[to as usize] += count;
+    /// Two different nodes.
+    fn two(&mut self, one: u32, other: u32) -> (&mut Node<K>, &mut Node<K>) {
+        let (low, high) = (one.min(other) as usize, one.max(other) as usize);
+        let (before, behind) = self.nodes.split_at_mut(high);
+        let (low, high) = (&mut before[low], &mut behind[0]);
+        if one < other { (low, high) } else { (high, low) }
     }
 }

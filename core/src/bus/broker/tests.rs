@@ -1,7 +1,10 @@
+use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
 use super::*;
+use crate::bus::message::CommandError;
+use crate::bus::payload::PayloadError;
 
 const NOW: Instant = Instant::ZERO;
 const REGISTER_PRODUCER: &str = r#"{"cmd":"register","type":"producer"}"#;

@@ -88,7 +88,8 @@ impl Exchange {
         let handle = self.remotes.handle(session).unwrap_or_else(|| {
             let name =
                 as_what.name.as_deref().map_or_else(|| session.to_string().into(), Arc::from);
-            self.remotes.insert(Remote::new(session, name, as_what.slots, self.now))
+            let now = self.now;
+            self.remotes.insert(session, || Remote::new(session, name, as_what.slots, now))
         });
         if let Some(it) = self.remotes.get_mut(handle) {
             it.slots = as_what.slots;
@@ -456,7 +457,7 @@ impl Exchange {
                 self.ids.session = self.ids.session.max(session);
                 let session = SessionId::new(session);
                 let remote = self.remotes.handle(session).unwrap_or_else(|| {
-                    self.remotes.insert(Remote::new(session, name.into(), slots, now))
+                    self.remotes.insert(session, || Remote::new(session, name.into(), slots, now))
                 });
                 let lease = Lease {
                     expires: Some(now + self.config.lease),

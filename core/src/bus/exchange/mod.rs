@@ -2,10 +2,13 @@
 
 mod ask;
 mod check;
+mod config;
 mod job;
 mod lease;
+mod order;
 mod parked;
 mod remote;
+mod say;
 mod settle;
 mod snapshot;
 mod store;
@@ -18,83 +21,30 @@ mod why;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use serde_json::value::{RawValue, to_raw_value};
 
+pub use self::config::ExchangeConfig;
 pub use self::store::{Persist, PersistOp, RestoreError};
 
-use self::job::{Job, Phase};
+use self::job::Job;
 use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
 use self::story::{Details, Ended, Entry, Story};
 use super::by_priority::ByPriority;
 use super::histogram::Histogram;
-use super::v1::{Counters, Durability, ErrorCode, JobChange, Reply, View, WireState};
+use super::v1::{Counters, Durability, JobChange, View, WireState};
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
-use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::table::Table;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 /// How many ids are reserved on disk at a time; more are when half is used, so
 /// that nothing has to wait for that.
 const IDS_AHEAD: u64 = 1000;
-
-/// The terms of an exchange.
-#[derive(Clone, Debug)]
-pub struct ExchangeConfig {
-    /// Who starts, who is evicted, what comes back. The grace period and what
-    /// happens when a machine is exhausted are the schedulers' own affair.
-    pub policy: Policy,
-    /// How long a lease lasts after the last beat that named it.
-    pub lease: Duration,
-    /// How often a scheduler is asked to send a beat.
-    pub beat: Duration,
-    /// How many leases a job may lose that does not say itself.
-    pub max_lost: u32,
-    /// How long a key stands for its first submission.
-    pub key_window: Duration,
-    /// What becomes of accepted jobs when the bus is killed. With `Fsync`
-    /// nothing is acknowledged before [`Exchange::handle_persisted`] says so.
-    pub durability: Durability,
-    /// The largest message that the bus takes, to be told to clients.
-    pub max_frame: usize,
-    /// How many bytes of payload the jobs may have together that have no
-    /// outcome yet; whoever submits more is refused.
-    pub max_bytes: usize,
-    /// How many events are kept for who was away.
-    pub events_kept: usize,
-    /// How many outcomes are kept.
-    pub outcomes_kept: usize,
-    /// The number after which leases and sessions are counted. It must be
-    /// greater than any that another bus at the same address has given, unless
-    /// that one's records are restored: then they say where to go on.
-    pub first_id: u64,
-}
-
-impl ExchangeConfig {
-    /// The usual terms, in memory.
-    #[must_use]
-    pub const fn new(first_id: u64) -> Self {
-        Self {
-            policy: Policy::durable(),
-            lease: Duration::from_secs(15),
-            beat: Duration::from_secs(5),
-            max_lost: 5,
-            key_window: Duration::from_secs(600),
-            durability: Durability::Memory,
-            max_frame: 1024 * 1024,
-            max_bytes: 1 << 30,
-            events_kept: 16_384,
-            outcomes_kept: 1024,
-            first_id,
-        }
-    }
-}
 
 /// The queue of a bus: jobs that producers submit, leases that schedulers hold.
 ///
@@ -408,95 +358,6 @@ impl Exchange {
         self.settle(now);
     }
 
-    fn fire_timers(&mut self, now: Instant) {
-        while self.key_ends.front().is_some_and(|(end, ..)| *end <= now) {
-            if let Some((_, job, key)) = self.key_ends.pop_front() {
-                self.end_key(job, &key);
-            }
-        }
-        while let Some((&(due, _), handle)) = self.timers.peek() {
-            if due > now {
-                break;
-            }
-            self.timers.remove(handle);
-            self.fire(now, due, handle);
-        }
-    }
-
-    /// A key stands for this job no longer.
-    fn end_key(&mut self, job: JobId, key: &str) {
-        if self.keys.get(key) == Some(&job) {
-            self.keys.remove(key);
-        }
-    }
-
-    /// Sets the timer of a job to the next thing that is due about it.
-    fn arm(&mut self, handle: u32) {
-        let Some(job) = self.jobs.get(handle) else {
-            return;
-        };
-        match job.due() {
-            Some(due) => self.timers.insert(handle, (due, job.id)),
-            None => {
-                self.timers.remove(handle);
-            }
-        }
-    }
-
-    /// How many jobs wait.
-    fn waiting(&self) -> usize {
-        self.queue.len() + self.parked.len() + self.backing_off
-    }
-
-    /// A job waits for a slot from now on.
-    fn enqueue(&mut self, handle: u32) {
-        if let Some(job) = self.jobs.get_mut(handle) {
-            self.waiting.add(job.priority);
-            job.phase = Phase::Pending;
-            self.queue.insert(handle, job.place(&self.config));
-            self.arm(handle);
-        }
-    }
-
-    /// Takes a job out of wherever it waits.
-    fn dequeue(&mut self, handle: u32) {
-        let before = self.waiting();
-        let Some(job) = self.jobs.get(handle) else { return };
-        self.queue.remove(job.place(&self.config));
-        self.parked.remove(handle, job.declined());
-        if matches!(job.phase, Phase::BackingOff { .. }) {
-            self.backing_off -= 1;
-        }
-        let priority = job.priority;
-        if self.waiting() < before {
-            self.waiting.remove(priority);
-        }
-    }
-
-    /// Brings what is derived from a scheduler up to date.
-    fn refresh(&mut self, remote: u32) {
-        let Some(it) = self.remotes.get(remote) else {
-            self.roomy.remove(remote);
-            self.victims.remove(remote);
-            return;
-        };
-        match it.room() {
-            0 => {
-                self.roomy.remove(remote);
-            }
-            room => self.roomy.insert(remote, (Reverse(room), it.session)),
-        }
-        match it.victim() {
-            None => {
-                self.victims.remove(remote);
-            }
-            Some(victim) => self.victims.insert(remote, Reverse(victim)),
-        }
-        if it.room() > 0 || it.victim().is_some() {
-            self.parked.offer(it.session);
-        }
-    }
-
     /// A change that must be on disk: the job as it is now. Several changes
     /// before the driver asks for the record are one.
     fn save(&mut self, handle: u32) {
@@ -555,79 +416,6 @@ impl Exchange {
         }
     }
 
-    /// Sends what follows from what has been decided, once that is on disk.
-    fn send(&mut self, to: ClientId, reply: &Reply<'_>) {
-        self.send_about(About::Else, to, reply);
-    }
-
-    fn send_about(&mut self, about: About, to: ClientId, reply: &Reply<'_>) {
-        if let Ok(frame) = serde_json::to_string(reply) {
-            self.send_frame(about, to, frame.into());
-        }
-    }
-
-    fn send_frame(&mut self, about: About, to: ClientId, frame: Arc<str>) {
-        self.out.push_back(Out { after: self.persist_seq, to, frame, about, gives: None });
-    }
-
-    /// Sends what does not depend on the disk, and must not wait for it: with
-    /// a disk that fails, schedulers still hear that their leases go on.
-    fn send_now(&mut self, to: ClientId, reply: &Reply<'_>) {
-        if let Ok(frame) = serde_json::to_string(reply) {
-            self.out_now.push_back((to, frame.into()));
-        }
-    }
-
-    /// Refuses something because of what has been decided, once that is on
-    /// disk: after a crash before that, it would not be refused.
-    fn refuse_for_good(
-        &mut self,
-        to: ClientId,
-        re: Option<&RawValue>,
-        code: ErrorCode,
-        message: &str,
-    ) {
-        self.send(to, &Reply::Error { re, code: code.number(), name: code.name(), message });
-    }
-
-    fn refuse(&mut self, to: ClientId, re: Option<&RawValue>, code: ErrorCode, message: &str) {
-        self.send_now(to, &Reply::Error { re, code: code.number(), name: code.name(), message });
-    }
-
-    /// Something has happened to a job: it is numbered, kept and told.
-    fn tell(&mut self, handle: u32, state: WireState, details: Details) {
-        if let Some(entry) = self.number(handle, state, details) {
-            self.publish(entry);
-        }
-    }
-
-    /// Numbers what has happened to a job.
-    fn number(&mut self, handle: u32, state: WireState, details: Details) -> Option<Entry> {
-        self.story.seq += 1;
-        self.reserve_ids();
-        let job = self.jobs.get(handle)?;
-        Some(Entry::new((self.story.seq, self.now), job, state, details))
-    }
-
-    /// Keeps an event, and tells it to everybody who wants to know, once what
-    /// has been given out to the disk so far is there.
-    fn publish(&mut self, mut entry: Entry) -> Arc<Entry> {
-        entry.after = self.persist_seq;
-        let wants = |peer: &Peer| {
-            peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
-        };
-        let listeners: Vec<ClientId> =
-            self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
-        if let Some(frame) = (!listeners.is_empty()).then(|| entry.frame()).flatten() {
-            for client in listeners {
-                self.send_frame(About::Event(entry.job), client, frame.clone());
-            }
-        }
-        let entry = Arc::new(entry);
-        self.story.add(entry.clone());
-        entry
-    }
-
     /// The outcome of a job: it is kept and told, and the job is forgotten.
     fn conclude(&mut self, handle: u32, state: WireState, details: Details) {
         self.dequeue(handle);
@@ -645,7 +433,7 @@ impl Exchange {
 
     fn add_job(&mut self, job: Job) -> u32 {
         self.bytes += job.payload.get().len();
-        self.jobs.insert(job)
+        self.jobs.insert(job.id, || job)
     }
 
     fn forget(&mut self, handle: u32) -> Option<Job> {
@@ -676,24 +464,6 @@ impl Exchange {
         if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
             self.persist(PersistOp::Put(job.id, record));
         }
-    }
-
-    const fn count_outcome(&mut self, state: WireState) {
-        let counters = &mut self.counters;
-        let counter = match state {
-            WireState::Finished => &mut counters.finished,
-            WireState::Failed => &mut counters.failed,
-            WireState::TimedOut => &mut counters.timed_out,
-            WireState::Evicted => &mut counters.evicted,
-            WireState::Cancelled => &mut counters.cancelled,
-            WireState::Expired => &mut counters.expired,
-            WireState::SpawnFailed => &mut counters.spawn_failed,
-            WireState::Lost => &mut counters.lost,
-            WireState::Pending | WireState::Assigned | WireState::Running | WireState::Stopping => {
-                return;
-            }
-        };
-        *counter += 1;
     }
 
     fn name_of(&self, remote: u32) -> Option<Arc<str>> {

@@ -1,6 +1,12 @@
 //! The client's side of the conversation, without sockets.
 
+mod event;
+mod hear;
 mod held;
+mod open;
+mod report;
+#[cfg(test)]
+mod tests;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -8,11 +14,13 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use self::held::{Held, Taken};
-use super::text::{LONGEST_OUTPUT, LONGEST_REASON, head, tail};
-use super::v1::{ErrorCode, HeardOptions, Notice, ReportState, SubmitOptions, Welcome};
-use crate::id::{JobId, LeaseId, SessionId, SlotId};
-use crate::spawner::ExitStatus;
+pub use self::event::SessionEvent;
+pub use self::report::JobReport;
+
+use self::held::Held;
+use self::open::{Kind, Open};
+use super::v1::{Notice, ReportState, SubmitOptions, Welcome};
+use crate::id::{JobId, LeaseId, SessionId};
 use crate::time::{Duration, Instant};
 
 /// After this time without a `welcome` the bus is taken for one of version 0.
@@ -75,132 +83,6 @@ enum Link {
     Up(Welcome),
     /// The bus speaks version 0.
     Old,
-}
-
-#[derive(Debug)]
-struct Open {
-    text: String,
-    /// Whether it may have been sent.
-    sent: bool,
-    kind: Kind,
-}
-
-/// What a request is about, and so whether it may be sent twice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    /// It may not.
-    Once,
-    /// It may.
-    Again,
-    /// It may, to the same bus: another means another job by the same id.
-    Cancel,
-    /// The start of the run under this lease; it may.
-    Start(LeaseId),
-    /// The end of the run under this lease; it may.
-    End(LeaseId),
-}
-
-impl Kind {
-    const fn lease(self) -> Option<LeaseId> {
-        match self {
-            Self::Start(lease) | Self::End(lease) => Some(lease),
-            Self::Once | Self::Again | Self::Cancel => None,
-        }
-    }
-}
-
-/// What a client hears.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SessionEvent {
-    /// The bus speaks version 1. `resumed`: it knows this session.
-    Welcomed {
-        /// Its terms.
-        welcome: Welcome,
-        /// Whether this session goes on; otherwise it begins.
-        resumed: bool,
-    },
-    /// The bus speaks version 0.
-    OldBus,
-    /// A payload of a version 0 bus, as it came.
-    Payload(String),
-    /// A job is to be run.
-    Assigned {
-        /// The job.
-        job: JobId,
-        /// The lease under which it is to be reported.
-        lease: LeaseId,
-        /// Which attempt, from 1.
-        attempt: u32,
-        /// As it was submitted.
-        payload: String,
-        /// Its terms.
-        opts: HeardOptions,
-    },
-    /// A lease has ended; its job must be ended, if it runs.
-    Revoked {
-        /// The job.
-        job: JobId,
-        /// The lease.
-        lease: LeaseId,
-    },
-    /// A submission was accepted.
-    Accepted {
-        /// The request.
-        request: u64,
-        /// The job.
-        job: JobId,
-        /// Whether it had been accepted before, under the same key.
-        dup: bool,
-    },
-    /// A request was carried out.
-    Done {
-        /// The request.
-        request: u64,
-    },
-    /// A request was refused.
-    Refused {
-        /// The request; `None`: something that was no request of ours.
-        request: Option<u64>,
-        /// The kind of error, as a number.
-        code: i32,
-        /// What was wrong, and what to do.
-        message: String,
-    },
-    /// Whether a request was carried out cannot be known: the connection was
-    /// lost before the answer, and it may not be sent twice.
-    Unknown {
-        /// The request.
-        request: u64,
-    },
-    /// Something happened to a job, as the bus wrote it.
-    Job(String),
-    /// What there is, as the bus wrote it.
-    Snapshot(String),
-    /// The bus said what cannot be understood.
-    Nonsense(String),
-}
-
-/// What became of a job, to be reported.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct JobReport {
-    /// The job.
-    pub job: JobId,
-    /// The lease under which it was assigned.
-    pub lease: LeaseId,
-    /// What became of it.
-    pub state: ReportState,
-    /// How its process ended, where it did.
-    pub exit: Option<ExitStatus>,
-    /// The job for which it was evicted.
-    pub by: Option<JobId>,
-    /// How long its process ran.
-    pub ran: Duration,
-    /// In words.
-    pub reason: Option<String>,
-    /// The end of what it wrote.
-    pub output: Option<String>,
-    /// The slot in which it runs.
-    pub slot: Option<SlotId>,
 }
 
 impl Session {
@@ -399,184 +281,6 @@ impl Session {
         self.open.len()
     }
 
-    fn ask(&mut self, kind: Kind, text: impl FnOnce(u64) -> String) -> u64 {
-        self.next_request += 1;
-        let id = self.next_request;
-        let text = text(id);
-        if let Link::Up(welcome) = self.link {
-            if text.len() > welcome.max_frame {
-                self.too_large(id, text.len(), welcome.max_frame);
-                return id;
-            }
-            self.transmits.push_back(text.clone());
-        }
-        self.open.insert(id, Open { text, sent: self.is_up(), kind });
-        id
-    }
-
-    /// Refuses a request that the bus would close the connection for.
-    fn too_large(&mut self, request: u64, size: usize, most: usize) {
-        let message = format!("the message has {size} bytes; this bus takes {most}");
-        let code = ErrorCode::TooLarge.number();
-        self.events.push_back(SessionEvent::Refused { request: Some(request), code, message });
-    }
-
-    fn welcomed(&mut self, now: Instant, welcome: Welcome) {
-        let resumed = self.session == Some(welcome.session);
-        let first = self.session.is_none();
-        self.session = Some(welcome.session);
-        let fresh = matches!(self.link, Link::Up(_));
-        self.link = Link::Up(welcome);
-        if !resumed && !first {
-            self.begin_anew();
-        }
-        self.events.push_back(SessionEvent::Welcomed { welcome, resumed });
-        if !fresh {
-            self.send_again(welcome);
-        }
-        if self.identity.slots > 0 {
-            self.held.set_terms(welcome.lease);
-            self.beat(now);
-        }
-    }
-
-    /// The bus does not know this session: leases and what was reported under
-    /// them are void, and jobs have other ids.
-    fn begin_anew(&mut self) {
-        for (lease, job) in self.held.take_all() {
-            self.revoked(job, lease);
-        }
-        self.open.retain(|_, open| open.kind.lease().is_none());
-        self.give_up(|open| open.kind == Kind::Cancel);
-    }
-
-    /// Sends what was asked for before there was this connection.
-    fn send_again(&mut self, welcome: Welcome) {
-        self.give_up(|open| open.sent && open.kind == Kind::Once);
-        let most = welcome.max_frame;
-        let sizes = self.open.iter().map(|(request, open)| (*request, open.text.len()));
-        let large: Vec<(u64, usize)> = sizes.filter(|(_, size)| *size > most).collect();
-        for (request, size) in large {
-            self.open.remove(&request);
-            self.too_large(request, size, most);
-        }
-        for open in self.open.values_mut() {
-            open.sent = true;
-            self.transmits.push_back(open.text.clone());
-        }
-    }
-
-    /// Leaves what became of these requests open.
-    fn give_up(&mut self, which: impl Fn(&Open) -> bool) {
-        let lost = self.open.iter().filter(|(_, open)| which(open));
-        let lost: Vec<u64> = lost.map(|(request, _)| *request).collect();
-        for request in lost {
-            self.open.remove(&request);
-            self.events.push_back(SessionEvent::Unknown { request });
-        }
-    }
-
-    fn heard(&mut self, now: Instant, notice: Notice<'_>, text: &str) {
-        let event = match notice {
-            Notice::Welcome(_) | Notice::Unknown => return,
-            Notice::Accepted { re, job, dup } => {
-                let Some(request) = self.answered(re) else { return };
-                SessionEvent::Accepted { request, job, dup }
-            }
-            Notice::Assign(it) => {
-                match self.held.take(now, it.lease, it.job) {
-                    Taken::New => {}
-                    Taken::Known => return,
-                    Taken::TooLate => return self.give_back(it.job, it.lease),
-                }
-                SessionEvent::Assigned {
-                    job: it.job,
-                    lease: it.lease,
-                    attempt: it.attempt,
-                    payload: it.payload.to_owned(),
-                    opts: it.opts,
-                }
-            }
-            Notice::Revoke { job, lease } => return self.end_lease(job, lease),
-            Notice::Beat(revoked) => return self.beat_answered(&revoked),
-            Notice::Job(_) => SessionEvent::Job(text.to_owned()),
-            Notice::Snapshot { re, .. } => {
-                self.answered(re);
-                SessionEvent::Snapshot(text.to_owned())
-            }
-            Notice::Ok { re } => {
-                let Some(open) = re.and_then(|re| self.open.remove(&re)) else { return };
-                if let Kind::End(lease) = open.kind {
-                    self.held.settled(lease);
-                }
-                if open.kind.lease().is_some() {
-                    return;
-                }
-                SessionEvent::Done { request: re.unwrap_or_default() }
-            }
-            Notice::Error { re, code, message, .. } => return self.refused(re, code, &message),
-        };
-        self.events.push_back(event);
-    }
-
-    fn answered(&mut self, re: Option<u64>) -> Option<u64> {
-        re.filter(|re| self.open.remove(re).is_some())
-    }
-
-    fn refused(&mut self, re: Option<u64>, code: i32, message: &str) {
-        let open = re.and_then(|re| self.open.remove(&re));
-        match open.and_then(|open| open.kind.lease()) {
-            // A report under a lease that has ended: if its job still runs, it
-            // must be ended.
-            Some(lease) => {
-                self.held.settled(lease);
-                if let Some(job) = self.held.release(lease) {
-                    self.revoked(job, lease);
-                }
-            }
-            None => {
-                let message = message.to_owned();
-                self.events.push_back(SessionEvent::Refused { request: re, code, message });
-            }
-        }
-    }
-
-    /// The bus wants a job to be ended. The lease is kept until the job is
-    /// reported, so that the report can be made.
-    fn end_lease(&mut self, job: JobId, lease: LeaseId) {
-        if self.held.contains(lease) {
-            self.revoked(job, lease);
-        }
-    }
-
-    /// Does not take a job: the bus may have given it to another by now.
-    fn give_back(&mut self, job: JobId, lease: LeaseId) {
-        self.report(&JobReport {
-            job,
-            lease,
-            state: ReportState::Cancelled,
-            exit: None,
-            by: None,
-            ran: Duration::ZERO,
-            reason: Some("its lease may have lapsed before it came".to_owned()),
-            output: None,
-            slot: None,
-        });
-    }
-
-    fn beat_answered(&mut self, revoked: &[LeaseId]) {
-        self.held.answered();
-        for lease in revoked {
-            if let Some(job) = self.held.release(*lease) {
-                self.revoked(job, *lease);
-            }
-        }
-    }
-
-    fn revoked(&mut self, job: JobId, lease: LeaseId) {
-        self.events.push_back(SessionEvent::Revoked { job, lease });
-    }
-
     fn beat(&mut self, now: Instant) {
         let leases: Vec<String> = self.held.ids().map(|id| id.number().to_string()).collect();
         let floor = self.floor.map_or_else(|| "null".to_owned(), |floor| floor.to_string());
@@ -593,43 +297,7 @@ impl Session {
     }
 }
 
-impl JobReport {
-    fn to_text(&self, id: u64) -> String {
-        let Self { job, lease, .. } = self;
-        let mut text = format!(
-            r#"{{"cmd":"report","id":{id},"job":"{job}","lease":{},"state":"{}","ran_ms":{}"#,
-            lease.number(),
-            self.state.name(),
-            self.ran.as_millis()
-        );
-        match self.exit {
-            Some(ExitStatus::Code(code)) => text.push_str(&format!(r#","code":{code}"#)),
-            Some(ExitStatus::Signal(signal)) => text.push_str(&format!(r#","signal":{signal}"#)),
-            Some(ExitStatus::Unknown) | None => {}
-        }
-        if let Some(by) = self.by {
-            text.push_str(&format!(r#","by":"{by}""#));
-        }
-        if let Some(slot) = self.slot {
-            text.push_str(&format!(r#","slot":{}"#, slot.number()));
-        }
-        // The bus keeps no more, and a message must not be larger than it takes.
-        let reason = self.reason.as_deref().map(|reason| head(reason, LONGEST_REASON));
-        let output = self.output.as_deref().map(|output| tail(output, LONGEST_OUTPUT));
-        for (field, value) in [("reason", reason), ("output", output)] {
-            if let Some(value) = value {
-                text.push_str(&format!(r#","{field}":{}"#, quoted(value)));
-            }
-        }
-        text.push('}');
-        text
-    }
-}
-
 /// A text as JSON writes it.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::id::{BinIndex, SlotId};
+use crate::spawner::ExitStatus;
 
 const WELCOME: &str = r#"{"ev":"welcome","v":1,"session":"s7","durability":"memory","beat_ms":5000,"lease_ms":15000,"max_frame":1048576,"seq":3}"#;
 

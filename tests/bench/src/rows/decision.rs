@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hint::black_box;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use fastrand::Rng;
 use sched_core::{Action, Exit, ExitStatus, Instant, JobSpec, OnEvict, Policy, Priority};
-use sched_core::{RunId, SchedulerBin};
+use sched_core::{RunId, RunView, SchedulerBin};
 
 use crate::row::{Contender, Metric, Role, Row, Target, Terms};
 use crate::trouble::{Result, Trouble};
@@ -29,27 +29,26 @@ fn cycle(pending: usize, slots: usize) -> Row {
     row(format!("core-cycle-{pending}"), pending, slots, "submit, start and finish", move |terms| {
         let mut world = World::new(pending, slots, false)?;
         let times = times(terms, pending);
+        (0..warm_up(pending)).try_for_each(|_| world.cycle())?;
         let began = Clock::now();
         (0..times).try_for_each(|_| world.cycle())?;
         Ok(began.elapsed().as_nanos() as f64 / times as f64)
     })
 }
 
+/// In blocks: what an eviction adds to the queue is taken from it between them,
+/// untimed, by jobs that finish.
 fn evict(pending: usize, slots: usize) -> Row {
-    row(
-        format!("core-evict-{pending}"),
-        pending,
-        slots,
-        "submit, evict and requeue",
-        move |terms| {
-            let mut world = World::new(pending, slots, true)?;
-            // The queue grows by one each time; that is to be little of it.
-            let times = times(terms, pending).min(pending / 10);
-            let began = Clock::now();
-            (0..times).try_for_each(|_| world.evict())?;
-            Ok(began.elapsed().as_nanos() as f64 / times as f64)
-        },
-    )
+    let what = "submit, evict and requeue";
+    row(format!("core-evict-{pending}"), pending, slots, what, move |terms| {
+        let mut world = World::new(pending, slots, true)?;
+        let (times, block) = (times(terms, pending), warm_up(pending));
+        world.evictions(block)?;
+        let blocks = times.div_ceil(block);
+        let took = (0..blocks)
+            .try_fold(Duration::ZERO, |took, _| world.evictions(block).map(|block| took + block))?;
+        Ok(took.as_nanos() as f64 / (blocks * block) as f64)
+    })
 }
 
 fn row(
@@ -78,7 +77,13 @@ fn row(
 }
 
 fn times(terms: &Terms, pending: usize) -> usize {
-    terms.pick(200_000, 20_000).max(pending / 10)
+    terms.pick(200_000, 20_000).max(warm_up(pending))
+}
+
+/// How many decisions are made before they are measured. While they evict, the
+/// queue grows by as many, and is never longer later.
+const fn warm_up(pending: usize) -> usize {
+    pending / 10
 }
 
 /// The same number of entries, of the same order.
@@ -86,11 +91,15 @@ fn heap(size: usize, times: usize) -> f64 {
     let mut random = Rng::with_seed(SEED);
     let mut heap: BinaryHeap<Reverse<(i32, u64)>> =
         (0..size as u64).map(|job| Reverse((random.i32(0..1000), job))).collect();
-    let began = Clock::now();
-    for job in 0..times as u64 {
-        heap.push(Reverse((random.i32(0..1000), size as u64 + job)));
+    let mut last = size as u64;
+    let mut push_and_pop = || {
+        last += 1;
+        heap.push(Reverse((random.i32(0..1000), last)));
         black_box(heap.pop());
-    }
+    };
+    (0..warm_up(size)).for_each(|_| push_and_pop());
+    let began = Clock::now();
+    (0..times).for_each(|_| push_and_pop());
     began.elapsed().as_nanos() as f64 / times as f64
 }
 
@@ -101,7 +110,6 @@ struct World {
     now: u64,
     /// What runs, the one that started first in front.
     runs: VecDeque<RunId>,
-    most_urgent: i32,
 }
 
 impl World {
@@ -115,7 +123,7 @@ impl World {
         let slots = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
         let bin = SchedulerBin::new(slots, policy);
         let (random, runs) = (Rng::with_seed(SEED), VecDeque::new());
-        let mut world = Self { bin, random, now: 0, runs, most_urgent: 0 };
+        let mut world = Self { bin, random, now: 0, runs };
         for _ in 0..slots.get() {
             world.submit(0)?;
         }
@@ -137,16 +145,60 @@ impl World {
         let priority = self.random.i32(0..1000);
         self.submit(priority)?;
         let run = self.runs.pop_front().ok_or_else(|| Trouble::wrong("nothing runs"))?;
-        let exit = Exit::natural(ExitStatus::Code(0));
-        self.bin.handle_exit(Instant::from_nanos(self.now), run, exit);
-        self.carry_out();
+        self.finish(run);
         Ok(())
     }
 
-    /// More urgent than everything before.
-    fn evict(&mut self) -> Result<()> {
-        self.most_urgent -= 1;
-        self.submit(self.most_urgent)
+    fn finish(&mut self, run: RunId) {
+        let exit = Exit::natural(ExitStatus::Code(0));
+        self.bin.handle_exit(Instant::from_nanos(self.now), run, exit);
+        self.carry_out();
+    }
+
+    /// So many evictions, and how long they took. As many jobs finish then.
+    fn evictions(&mut self, count: usize) -> Result<Duration> {
+        let (pending, evicted) = (self.bin.pending(), self.bin.stats().evictions);
+        let priorities = self.evictors(count);
+        let began = Clock::now();
+        priorities.into_iter().try_for_each(|priority| self.submit(priority))?;
+        let took = began.elapsed();
+        let evicted = self.bin.stats().evictions - evicted;
+        if evicted != count as u64 || self.bin.pending() != pending + count {
+            return Err(Trouble::wrong(format!("{evicted} evictions and requeues, not {count}")));
+        }
+        self.finish_runs(count);
+        if self.bin.pending() != pending {
+            return Err(Trouble::wrong(format!("{} jobs wait, not {pending}", self.bin.pending())));
+        }
+        Ok(took)
+    }
+
+    /// Priorities of jobs each of which will evict: more urgent than the least
+    /// urgent run, by so little that it is soon a victim itself or by so much
+    /// that it is not.
+    fn evictors(&mut self, count: usize) -> Vec<i32> {
+        let width = 2 * self.bin.slots() as i32;
+        let priority = |run: RunView| i32::try_from(run.level).unwrap_or(i32::MAX);
+        let mut running: BinaryHeap<i32> = self.bin.runs().map(priority).collect();
+        let random = &mut self.random;
+        let mut next = || {
+            let victim = running.pop().unwrap_or_default();
+            let evictor = victim - 1 - random.i32(0..width);
+            running.push(evictor);
+            evictor
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// Everything that runs finishes, again and again, until so many have.
+    fn finish_runs(&mut self, count: usize) {
+        let mut left = count;
+        while left > 0 && self.bin.running() > 0 {
+            let runs: Vec<RunId> = self.bin.runs().map(|run| run.info.id).take(left).collect();
+            left -= runs.len();
+            runs.into_iter().for_each(|run| self.finish(run));
+        }
+        self.runs.clear();
     }
 
     /// Does what the bin wants, at once.
@@ -166,7 +218,7 @@ impl World {
                 None => break,
             }
         }
-        while let Some(event) = self.bin.poll_event() {
+        while let Some(event) = &self.bin.poll_event() {
             black_box(event);
         }
     }

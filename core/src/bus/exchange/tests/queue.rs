@@ -1,6 +1,7 @@
 //! Who gets which job.
 
 use super::*;
+use crate::time::Duration;
 
 #[test]
 fn the_bytes_of_all_jobs_have_a_bound() {
