@@ -26,6 +26,7 @@ struct Inner {
     /// Those of C, when they are compiled.
     spawn: OnceCell<PathBuf>,
     evict: OnceCell<PathBuf>,
+    herald: OnceCell<PathBuf>,
     _files: Guard,
     _data: Guard,
 }
@@ -46,6 +47,7 @@ impl Kit {
             data,
             spawn: OnceCell::new(),
             evict: OnceCell::new(),
+            herald: OnceCell::new(),
             _files: made_files,
             _data: made_data,
         })))
@@ -115,12 +117,17 @@ impl Kit {
         self.compiled(&self.0.evict, "evict", include_str!("../c/evict.c"))
     }
 
+    /// What tells when it runs.
+    pub(crate) fn herald(&self) -> Result<PathBuf> {
+        self.compiled(&self.0.herald, "herald", include_str!("../c/herald.c"))
+    }
+
     fn compiled(&self, cell: &OnceCell<PathBuf>, name: &str, source: &str) -> Result<PathBuf> {
         if let Some(path) = cell.get() {
             return Ok(path.clone());
         }
         let compiler = program("cc", "gcc")?;
-        let (from, to) = (self.file(&format!("{name}.c")), self.file(&format!("{name}-limit")));
+        let (from, to) = (self.file(&format!("{name}.c")), self.file(&format!("{name}.out")));
         std::fs::write(&from, source).doing("write a program of C")?;
         let mut command = Command::new(compiler);
         let process =

@@ -3,6 +3,7 @@
 
 mod child;
 mod cleanup;
+mod herald;
 mod kit;
 mod limit;
 mod load;

@@ -1,27 +1,23 @@
-//! From a submission until there is the process, through a bus that is idle.
+//! From a submission until the process runs, through a bus that is idle.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::num::NonZeroUsize;
 use std::process::{Command as Program, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::FutureExt;
 use sched_core::bus::v1::SubmitOptions;
 use sched_core::bus::{Identity, Role as BusRole};
-use sched_core::{EventKind, Policy, Priority};
-use sched_runtime_smol::Command;
-use sched_runtime_smol::bus::{Agent, AgentConfig, BusUrl, ClientConfig, SessionClient, Wanted};
-use sched_runtime_smol::scheduler::{Notice, Subscription};
+use sched_runtime_smol::bus::{BusUrl, ClientConfig, SessionClient};
 use smol::Timer;
 
-use crate::child::Server;
+use crate::child::Process;
+use crate::herald::{Herald, now};
 use crate::kit::Kit;
+use crate::machine::Place;
 use crate::net::websocket;
 use crate::row::{Contender, Metric, Role, Row, Target, Terms, median};
 use crate::trouble::{Doing, Result, Trouble};
-
-const JOB: &str = "/bin/true";
 
 /// Between two submissions: everybody has come to rest by then.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -34,17 +30,15 @@ pub(super) fn rows(kit: &Kit) -> Vec<Row> {
     let (ours, limit) = (kit.clone(), kit.clone());
     vec![Row {
         key: "start".to_owned(),
-        what: "from submitting a job until its scheduler has started the process, all idle"
-            .to_owned(),
+        what: "from submitting a job until its process runs, all idle".to_owned(),
         metrics: vec![Metric { what: "median", unit: "us", target }],
         slices: 1,
         contenders: vec![
-            Contender::new(Role::Ours, "bus, with an agent of this library", move |terms| {
-                let bus = ours.bus()?;
-                Ok(vec![Some(smol::block_on(through_bus(bus.port(), times(terms)))? / 1e3)])
+            Contender::new(Role::Ours, "bus and sched scheduler", move |terms| {
+                Ok(vec![Some(through_bus(&ours, times(terms))? / 1e3)])
             }),
             Contender::new(Role::Limit, "two loopback hops and posix_spawn", move |terms| {
-                Ok(vec![Some(through_limit(&limit.limit(false)?, times(terms))? / 1e3)])
+                Ok(vec![Some(through_limit(&limit, times(terms))? / 1e3)])
             }),
         ],
     }]
@@ -55,95 +49,75 @@ const fn times(terms: &Terms) -> usize {
 }
 
 /// The median, in nanoseconds.
-async fn through_bus(port: u16, times: usize) -> Result<f64> {
-    let url: BusUrl = format!("ws://127.0.0.1:{port}/").parse().map_err(Trouble::wrong)?;
+fn through_bus(kit: &Kit, times: usize) -> Result<f64> {
+    let (bus, herald) = (kit.bus()?, Herald::new(kit, "start")?);
+    let url = format!("ws://127.0.0.1:{}/", bus.port());
+    let [program, argument] = herald.words();
+    let mut scheduler = kit.sched();
+    scheduler.args(["scheduler", "-s", "1", "--allow", &program, "--bus", &url]);
+    scheduler.env("RUST_LOG", "error").stdin(Stdio::null()).stdout(Stdio::null());
+    let _scheduler = Process::start(&mut scheduler, Place::Anywhere)?;
+    let url: BusUrl = url.parse().map_err(Trouble::wrong)?;
     let identity = Identity { role: "producer", name: String::new(), slots: 0 };
-    let config = ClientConfig::new(url.clone(), BusRole::Producer);
-    let producer = SessionClient::open(config, identity);
-    let config = AgentConfig {
-        bus: url,
-        name: "bench".to_owned(),
-        slots: NonZeroUsize::MIN,
-        policy: Policy::durable(),
-    };
-    let translate = |_: &str| {
-        let command = Command::new(JOB);
-        Ok(Wanted { priority: Priority::new(3), command, time_limit: None })
-    };
-    let agent = Agent::start(config, Box::new(translate)).await;
-    let (agent, mut story) = agent.map_err(Trouble::wrong)?;
-    let took = async {
-        let mut took = Vec::new();
-        // The first waits until everybody is connected.
-        for round in 0..=times {
-            Timer::after(PAUSE).await;
-            let began = Instant::now();
-            let submit =
-                producer.call(|session, _| session.submit(PAYLOAD, &SubmitOptions::default()));
-            submit.await.map_err(Trouble::wrong)?;
-            let started = until_started(&mut story).await?;
-            if round > 0 {
-                took.push((started - began).as_nanos() as f64);
-            }
-        }
-        median(took).ok_or_else(|| Trouble::wrong("nothing was started"))
-    };
-    let answers = async {
-        while producer.next_event().await.is_some() {}
-        Err(Trouble::wrong("the producer has ended"))
-    };
-    let serve = async {
-        agent.serve().await;
-        Err(Trouble::wrong("the agent has ended"))
-    };
-    let late = async {
-        Timer::after(GUARD + PAUSE * 4 * times as u32).await;
-        Err(Trouble::wrong("a job was not started"))
-    };
-    let result = took.or(answers).or(serve).or(late).await;
-    agent.end(async {}).await;
-    producer.close().await;
-    result
+    let producer = SessionClient::open(ClientConfig::new(url, BusRole::Producer), identity);
+    let job = format!(r#"{{"priority":3,"command":[{program:?},{argument:?}]}}"#);
+    smol::block_on(async {
+        let answers = async {
+            while producer.next_event().await.is_some() {}
+            Err(Trouble::wrong("the producer has ended"))
+        };
+        let took = started(&producer, job, &herald, times).or(answers).await;
+        producer.close().await;
+        took
+    })
 }
 
-/// Waits until a job has ended; returns when it was known to be started.
-async fn until_started(story: &mut Subscription) -> Result<Instant> {
-    let mut started = None;
-    loop {
-        let Some(Notice::Event(event)) = story.next().await else {
-            return Err(Trouble::wrong("the scheduler's events ended"));
-        };
-        match event.kind {
-            EventKind::Started { .. } => started = Some(Instant::now()),
-            EventKind::Ended { .. } => break,
-            _ => {}
+async fn started(
+    producer: &SessionClient,
+    job: String,
+    herald: &Herald,
+    times: usize,
+) -> Result<f64> {
+    let mut took = Vec::new();
+    // The first waits until everybody is connected.
+    for round in 0..=times {
+        Timer::after(PAUSE).await;
+        let (job, began) = (job.clone(), now());
+        let submit =
+            producer.call(move |session, _| session.submit(&job, &SubmitOptions::default()));
+        submit.await.map_err(Trouble::wrong)?;
+        let ran = herald.ran()?;
+        if round > 0 {
+            took.push((ran - began) as f64);
         }
     }
-    started.ok_or_else(|| Trouble::wrong("a job ended without a start"))
+    median(took).ok_or_else(|| Trouble::wrong("nothing was started"))
 }
 
 const PAYLOAD: &str = r#"{"priority":3,"runtime":7}"#;
 
 /// The least that must be done: a message to the raw server, from there to one
 /// who waits for it, and a start.
-fn through_limit(server: &Server, times: usize) -> Result<f64> {
+fn through_limit(kit: &Kit, times: usize) -> Result<f64> {
+    let (server, herald) = (kit.limit(false)?, Herald::new(kit, "start-limit")?);
     let mut scheduler = client(server.port(), "scheduler")?;
     let mut producer = client(server.port(), "producer")?;
     let mut message = Vec::new();
     let request = format!(r#"{{"cmd":"job_request","payload":{PAYLOAD}}}"#);
     websocket::client_frame(websocket::TEXT, request.as_bytes(), &mut message);
+    let [program, argument] = herald.words();
     let mut took = Vec::new();
     for _ in 0..times {
         std::thread::sleep(PAUSE);
-        let began = Instant::now();
+        let began = now();
         producer.write_all(&message).doing("write to the raw server")?;
         hear(&mut scheduler, |bytes| {
             websocket::header(bytes).is_some_and(|it| it.end <= bytes.len())
         })?;
-        let mut command = Program::new(JOB);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = Program::new(&program);
+        command.arg(&argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().doing("start a process")?;
-        took.push(began.elapsed().as_nanos() as f64);
+        took.push((herald.ran()? - began) as f64);
         child.wait().doing("wait for a process")?;
     }
     median(took).ok_or_else(|| Trouble::wrong("nothing was started"))
