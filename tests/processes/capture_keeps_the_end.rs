@@ -1,7 +1,7 @@
 //! The last bytes of the output are kept; nobody waits for a full or held pipe.
 
 use rustix::process::Signal;
-use sched_core::{Exit, ExitStatus};
+use sched_core::{Exit, ExitStatus, Stop};
 use sched_runtime_smol::{Command, Output};
 use sched_tests::processes::{Bench, Fifo, exists, send, sh, within_a_minute};
 
@@ -38,6 +38,30 @@ fn a_chatty_process_never_blocks() {
         assert_eq!(exit, Exit::natural(ExitStatus::Code(0)));
         let output = output.unwrap();
         assert_eq!((output.bytes, output.dropped), (vec![0; 10], much - 10));
+    });
+}
+
+#[test]
+fn those_who_write_without_end_keep_nobody_waiting() {
+    const NOISY: usize = 4;
+    within_a_minute(async {
+        let mut bench = Bench::new(NOISY + 1);
+        let yes = Command::new("yes").output(Output::Capture { limit: 10 });
+        let mut noisy = Vec::new();
+        for _ in 0..NOISY {
+            noisy.push(bench.start(&yes).await.0);
+        }
+        for _ in 0..10 {
+            assert_eq!(bench.complete(&sh("exit 3")).await.0.status, ExitStatus::Code(3));
+        }
+        let mut dropped = 0;
+        for run in noisy {
+            bench.stop(run, Stop::Terminate);
+            let (exit, output) = bench.exited(run).await;
+            assert_eq!(exit, Exit::stopped(ExitStatus::Signal(15)));
+            dropped += output.unwrap().dropped;
+        }
+        assert!(dropped > 0);
     });
 }
 

@@ -11,19 +11,25 @@
 //! Starting a process blocks its thread for 0.1 to 0.6 ms. What becomes of the
 //! others in that time is told to the second thread. If both start processes, it
 //! waits until one of them has done so: each looks for news after every start.
+//! A start may also take for ever, where a program is on a file system that has
+//! gone. So there is a third thread, which looks now and then, and takes over what
+//! is not starting when nobody else is left.
 
-use std::collections::{HashMap, VecDeque};
+mod state;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sched_core::SpawnFailure;
 
+pub(super) use self::state::Launch;
+use self::state::{NUMBERS_A_RUN, State, number_of_output};
 use super::capture::More;
 use super::command::Command;
 use super::error::{bad_command, failed};
-use super::run::{Owner, Process, Run};
+use super::run::{Process, Run};
 use super::spares::Spares;
 use super::spawner::Report;
 use super::start::{Started, Variables, start};
@@ -34,47 +40,21 @@ use super::watch::{Told, Watch};
 pub(super) const STARTS: usize = 2;
 
 /// After so long without anything to do a thread ends, if nothing runs or there
-/// is another one.
+/// is another one. And so long a start may hang before that is told.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What is to be started.
-pub(super) struct Launch {
-    pub(super) run: Arc<Run>,
-    pub(super) command: Command,
-    pub(super) vars: Variables,
-    /// For its output.
-    pub(super) spares: Arc<Spares>,
-}
+/// After so long the same starts are taken to hang.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the threads share.
 struct Crew {
     watch: Watch,
     state: Mutex<State>,
+    start: Start,
 }
 
-#[derive(Default)]
-struct State {
-    /// Those that wait for their turn. As many as there are runs: bounded by
-    /// the places of their spawners.
-    waiting: VecDeque<Launch>,
-    /// Those that have a process, by the number under which it is watched.
-    runs: HashMap<u64, Arc<Run>>,
-    last_number: u64,
-    threads: usize,
-    /// How many of them sleep, or are about to.
-    asleep: usize,
-    /// How many of them start something, and look for more when they have.
-    busy: usize,
-    /// Who has something to pass on.
-    news: Vec<Arc<dyn Owner>>,
-}
-
-/// What is watched of a run: that it dies, and, under an odd number, its output.
-const fn number_of_output(run: u64) -> u64 {
-    run + 1
-}
-
-const NUMBERS_A_RUN: u64 = 2;
+/// How a process is started.
+type Start = fn(&Command, &Variables, &Arc<Spares>) -> Result<Started, SpawnFailure>;
 
 static CREW: OnceLock<Crew> = OnceLock::new();
 
@@ -98,11 +78,15 @@ fn crew() -> io::Result<&'static Crew> {
     if let Some(crew) = CREW.get() {
         return Ok(crew);
     }
-    let crew = Crew { watch: Watch::new()?, state: Mutex::default() };
+    let crew = Crew::new(start)?;
     Ok(CREW.get_or_init(|| crew))
 }
 
 impl Crew {
+    fn new(start: Start) -> io::Result<Self> {
+        Ok(Self { watch: Watch::new()?, state: Mutex::default(), start })
+    }
+
     fn launch(&'static self, launch: Launch) -> io::Result<()> {
         let mut state = self.state();
         state.has_news(launch.run.owner());
@@ -146,7 +130,7 @@ impl Crew {
             return false;
         }
         // Ends first: they are what frees slots.
-        told.numbers().for_each(|number| self.handle(number));
+        self.handle_all(told);
         if let Some(launch) = self.next_launch() {
             let _busy = Busy(self);
             self.start(launch);
@@ -155,8 +139,11 @@ impl Crew {
         true
     }
 
-    /// Also for the other thread, whose start may take for ever: a program on a
-    /// file system that has gone, say.
+    fn handle_all(&self, told: &Told) {
+        told.numbers().for_each(|number| self.handle(number));
+    }
+
+    /// Also for the other thread, whose start may hang.
     fn pass_on(&self) {
         let owners = std::mem::take(&mut self.state().news);
         owners.iter().for_each(|owner| owner.pass_on());
@@ -172,9 +159,53 @@ impl Crew {
         let mut state = self.state();
         let launch = state.waiting.pop_front()?;
         state.busy += 1;
+        state.starts += 1;
         // This thread is there: it cannot fail.
         let _ = self.call_for_help(&mut state);
+        if !state.has_relief {
+            let relief = thread::Builder::new().name("sched-relief".to_owned());
+            match relief.spawn(|| self.stand_by()) {
+                Ok(_detached) => state.has_relief = true,
+                Err(why) => tracing::debug!(%why, "nobody is there for starts that hang"),
+            }
+        }
         Some(launch)
+    }
+
+    /// The life of the thread that takes over, which starts nothing itself.
+    fn stand_by(&'static self) {
+        let mut told = Told::nothing();
+        let (mut seen, mut quiet) = (0, Duration::ZERO);
+        loop {
+            thread::sleep(PATIENCE);
+            if self.state().hangs_since(seen) {
+                self.take_over(&mut told, seen);
+            }
+            let mut state = self.state();
+            quiet = if state.starts == seen { quiet + PATIENCE } else { Duration::ZERO };
+            seen = state.starts;
+            if quiet >= IDLE && state.busy == 0 {
+                state.has_relief = false;
+                return;
+            }
+        }
+    }
+
+    /// Does all but start, until somebody else can.
+    fn take_over(&'static self, told: &mut Told, starts: u64) {
+        let (since, mut is_known) = (Instant::now(), false);
+        while self.state().hangs_since(starts) {
+            if !is_known && since.elapsed() >= IDLE {
+                tracing::warn!("the start of a process hangs: is a file system gone?");
+                is_known = true;
+            }
+            self.watch.wait(PATIENCE, told);
+            self.handle_all(told);
+            self.pass_on();
+        }
+        // A ring that was meant for another may have come here. There is
+        // another: it cannot fail.
+        let _ = self.call_for_help(&mut self.state());
     }
 
     fn start(&self, launch: Launch) {
@@ -182,7 +213,7 @@ impl Crew {
         let started = if run.is_abandoned() {
             Err(bad_command(format!("{command} was abandoned before its start")))
         } else {
-            start(&command, &vars, &spares)
+            (self.start)(&command, &vars, &spares)
         };
         match started {
             Ok(started) => self.begin(run, started),
@@ -247,42 +278,6 @@ impl Crew {
     }
 }
 
-impl State {
-    /// Threads that look for what waits before they sleep.
-    const fn looking(&self) -> usize {
-        self.threads - self.asleep - self.busy
-    }
-
-    /// Not while something waits.
-    fn fall_asleep(&mut self) -> bool {
-        let sleeps = self.waiting.is_empty();
-        self.asleep += usize::from(sleeps);
-        sleeps
-    }
-
-    /// Whether this thread goes on: somebody must watch what runs.
-    fn wake_up(&mut self, told_nothing: bool) -> bool {
-        self.asleep -= 1;
-        let is_needed = self.threads == 1 && !self.runs.is_empty();
-        let goes_on = is_needed || !told_nothing || !self.waiting.is_empty();
-        self.threads -= usize::from(!goes_on);
-        goes_on
-    }
-
-    /// It is to pass on what it has to tell.
-    fn has_news(&mut self, owner: &Arc<dyn Owner>) {
-        if !self.news.iter().any(|it| Arc::ptr_eq(it, owner)) {
-            self.news.push(Arc::clone(owner));
-        }
-    }
-
-    fn add(&mut self, run: &Arc<Run>) -> u64 {
-        self.last_number += NUMBERS_A_RUN;
-        self.runs.insert(self.last_number, Arc::clone(run));
-        self.last_number
-    }
-}
-
 /// Somebody who starts something.
 struct Busy(&'static Crew);
 
@@ -316,58 +311,4 @@ fn no_thread(why: &io::Error) -> SpawnFailure {
 }
 
 #[cfg(test)]
-mod tests {
-    use sched_core::{BinIndex, RunId};
-
-    use super::*;
-
-    struct Nobody;
-
-    impl Owner for Nobody {
-        fn told(&self, _report: Report) {}
-    }
-
-    fn launch(owner: &Arc<dyn Owner>) -> Launch {
-        let run = Arc::new(Run::new(RunId::new(BinIndex::default(), 1), Arc::clone(owner)));
-        let command = Command::new("true");
-        Launch { run, command, vars: Vec::new(), spares: Spares::new(0) }
-    }
-
-    #[test]
-    fn a_thread_goes_when_it_is_told_nothing_unless_it_is_the_last_and_something_runs() {
-        let owner: Arc<dyn Owner> = Arc::new(Nobody);
-        let mut state = State { threads: 2, ..State::default() };
-        let number = state.add(&launch(&owner).run);
-        let wakes_up = |state: &mut State, told_nothing| {
-            assert!(state.fall_asleep());
-            state.wake_up(told_nothing)
-        };
-        assert!(wakes_up(&mut state, false), "there is work");
-        assert!(!wakes_up(&mut state, true), "there is another");
-        assert_eq!((state.threads, state.asleep), (1, 0));
-        assert!(wakes_up(&mut state, true), "somebody must watch");
-        state.runs.remove(&number);
-        assert!(!wakes_up(&mut state, true));
-        assert_eq!((state.threads, state.asleep), (0, 0));
-    }
-
-    #[test]
-    fn nobody_sleeps_or_goes_while_something_waits() {
-        let owner: Arc<dyn Owner> = Arc::new(Nobody);
-        let mut state = State { threads: 1, ..State::default() };
-        assert!(state.fall_asleep());
-        assert_eq!(state.looking(), 0);
-        state.waiting.push_back(launch(&owner));
-        assert!(state.wake_up(true), "it came meanwhile");
-        assert!(!state.fall_asleep());
-        assert_eq!(state.looking(), 1);
-    }
-
-    #[test]
-    fn an_owner_is_called_once_for_all_its_news() {
-        let (one, other): (Arc<dyn Owner>, Arc<dyn Owner>) = (Arc::new(Nobody), Arc::new(Nobody));
-        let mut state = State::default();
-        [&one, &other, &one].into_iter().for_each(|owner| state.has_news(owner));
-        assert_eq!(state.news.len(), 2);
-    }
-}
+mod tests;

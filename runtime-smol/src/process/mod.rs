@@ -13,7 +13,9 @@
 //! after the start, for the same reason.
 //!
 //! - *Start.* It blocks a thread of the crew for 0.1 to 0.6 ms. The process leads
-//!   a new process group and has `/dev/null` for its input.
+//!   a new process group and has `/dev/null` for its input. Where both threads
+//!   hang in a start (a program on a file system that has gone), nothing more is
+//!   started, but ends are still told.
 //! - *Stop.* TERM to the group, followed by CONT, so that a process that is
 //!   halted can act on it; or KILL; at once, on the thread of whoever wants it.
 //!   When KILL follows TERM is not decided here but by `core`.
@@ -35,8 +37,9 @@
 //!
 //! # Hidden costs
 //!
-//! - Up to two threads `sched-crew`. They end when they have had nothing to do
-//!   for 10 s; one stays for as long as there are processes. Of smol's own
+//! - Up to two threads `sched-crew`, and one `sched-relief`, which looks ten times
+//!   a second whether they hang. They end when they have had nothing to do for
+//!   10 s; one `sched-crew` stays for as long as there are processes. Of smol's own
 //!   threads `smol-1` (more with `SMOL_THREADS`) keeps the time.
 //! - async-process, with which a [`Guard`]'s shell is awaited, would start a thread
 //!   of its own, and panic if it cannot. [`async_process::driver`] runs as a task

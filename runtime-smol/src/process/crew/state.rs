@@ -1,0 +1,88 @@
+//! What the threads of the crew know.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::super::command::Command;
+use super::super::run::{Owner, Run};
+use super::super::spares::Spares;
+use super::super::start::Variables;
+
+/// What is to be started.
+pub(in super::super) struct Launch {
+    pub(in super::super) run: Arc<Run>,
+    pub(in super::super) command: Command,
+    pub(in super::super) vars: Variables,
+    /// For its output.
+    pub(in super::super) spares: Arc<Spares>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Those that wait for their turn. As many as there are runs: bounded by
+    /// the places of their spawners.
+    pub(super) waiting: VecDeque<Launch>,
+    /// Those that have a process, by the number under which it is watched.
+    pub(super) runs: HashMap<u64, Arc<Run>>,
+    pub(super) last_number: u64,
+    pub(super) threads: usize,
+    /// How many of them sleep, or are about to.
+    pub(super) asleep: usize,
+    /// How many of them start something, and look for more when they have.
+    pub(super) busy: usize,
+    /// How many starts there have been.
+    pub(super) starts: u64,
+    /// Whether there is the thread that takes over when all others hang.
+    pub(super) has_relief: bool,
+    /// Who has something to pass on.
+    pub(super) news: Vec<Arc<dyn Owner>>,
+}
+
+/// What is watched of a run: that it dies, and, under an odd number, its output.
+pub(super) const fn number_of_output(run: u64) -> u64 {
+    run + 1
+}
+
+pub(super) const NUMBERS_A_RUN: u64 = 2;
+
+impl State {
+    /// Threads that look for what waits before they sleep.
+    pub(super) const fn looking(&self) -> usize {
+        self.threads - self.asleep - self.busy
+    }
+
+    /// Whether all threads start something, and have since there were so many
+    /// starts.
+    pub(super) const fn hangs_since(&self, starts: u64) -> bool {
+        self.busy > 0 && self.looking() + self.asleep == 0 && self.starts == starts
+    }
+
+    /// Not while something waits.
+    pub(super) fn fall_asleep(&mut self) -> bool {
+        let sleeps = self.waiting.is_empty();
+        self.asleep += usize::from(sleeps);
+        sleeps
+    }
+
+    /// Whether this thread goes on: somebody must watch what runs.
+    pub(super) fn wake_up(&mut self, told_nothing: bool) -> bool {
+        self.asleep -= 1;
+        let is_needed = self.threads == 1 && !self.runs.is_empty();
+        let goes_on = is_needed || !told_nothing || !self.waiting.is_empty();
+        self.threads -= usize::from(!goes_on);
+        goes_on
+    }
+
+    /// It is to pass on what it has to tell.
+    pub(super) fn has_news(&mut self, owner: &Arc<dyn Owner>) {
+        if !self.news.iter().any(|it| Arc::ptr_eq(it, owner)) {
+            self.news.push(Arc::clone(owner));
+        }
+    }
+
+    pub(super) fn add(&mut self, run: &Arc<Run>) -> u64 {
+        self.last_number += NUMBERS_A_RUN;
+        self.runs.insert(self.last_number, Arc::clone(run));
+        self.last_number
+    }
+}
