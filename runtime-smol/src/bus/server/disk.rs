@@ -1,6 +1,7 @@
 //! What the hub hands to the disk, and hears of it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,9 @@ use sched_core::bus::Persist;
 use smol::Task;
 use tracing::{error, info};
 
+use super::desk::Desk;
 use super::report::DiskStats;
-use crate::store::{Group, Store};
+use crate::store::Store;
 
 /// How much may wait for the disk. Beyond it the disk counts as failing, and
 /// submissions are refused, until it has taken what waits.
@@ -20,27 +22,24 @@ const MOST_WAITING: usize = 64 * 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// Reports that may wait for the hub: more than there can be, since every group
+/// is of another turn of the hub, and it hears them all once a turn.
+const REPORTS: usize = 4;
+
 /// The hub's end of the one thread that writes.
 ///
 /// One group at a time is on its way to the disk. The next is what comes in
-/// meanwhile, and a group that failed is put before it and tried again.
+/// meanwhile; the writer takes it itself as soon as it is free, and a group that
+/// failed is put before it and tried again when the hub says so.
 #[derive(Debug)]
 pub(super) struct Disk {
-    next: Group,
-    state: State,
+    desk: Arc<Desk>,
+    pausing: Option<Instant>,
     failed: u32,
     overdue: bool,
     stats: DiskStats,
-    groups: Sender<Group>,
     reports: Pin<Box<Receiver<Report>>>,
     writer: Task<()>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    Idle,
-    Writing,
-    Pausing { until: Instant },
 }
 
 /// What the writer says of a group.
@@ -48,8 +47,8 @@ enum State {
 enum Report {
     /// It is on disk, up to this number; that took so long.
     Committed(u64, Duration),
-    /// It is not.
-    Failed(Group, String),
+    /// It is not, and is back on the desk.
+    Failed(String),
 }
 
 /// What the broker must hear.
@@ -62,24 +61,23 @@ pub(super) enum Verdict {
 impl Disk {
     /// Starts the thread that writes to this store.
     pub(super) fn new(store: Box<dyn Store>) -> Self {
-        let (groups, group) = async_channel::bounded(1);
-        let (report, reports) = async_channel::bounded(1);
+        let desk = Arc::new(Desk::default());
+        let (report, reports) = async_channel::bounded(REPORTS);
         Self {
-            next: Group::default(),
-            state: State::Idle,
+            desk: desk.clone(),
+            pausing: None,
             failed: 0,
             overdue: false,
             stats: DiskStats::default(),
-            groups,
             reports: Box::pin(reports),
-            writer: smol::unblock(move || write(store, &group, &report)),
+            writer: smol::unblock(move || write(store, &desk, &report)),
         }
     }
 
     /// Takes what must be on disk. An answer: the disk is too slow for that.
     pub(super) fn take(&mut self, changes: impl Iterator<Item = Persist>) -> Option<Verdict> {
-        changes.for_each(|change| self.next.add(change));
-        if self.overdue || self.next.bytes() <= MOST_WAITING {
+        let waiting = self.desk.add(changes);
+        if self.overdue || waiting <= MOST_WAITING {
             return None;
         }
         self.overdue = true;
@@ -87,26 +85,17 @@ impl Disk {
         Some(Verdict::Failed("too much waits for it already".to_owned()))
     }
 
-    /// Gives the writer what waits, if it is free.
+    /// Has what failed tried again, if it is time for that.
     pub(super) fn flush(&mut self) {
-        let ready = match self.state {
-            State::Idle => true,
-            State::Writing => false,
-            State::Pausing { until } => until <= Instant::now(),
-        };
-        if ready && !self.next.is_empty() {
-            self.state = State::Writing;
-            // There is room: the last group has been reported on.
-            let _writer_ended = self.groups.try_send(std::mem::take(&mut self.next));
+        if self.pausing.is_some_and(|until| until <= Instant::now()) {
+            self.pausing = None;
+            self.desk.go_on();
         }
     }
 
     /// When [`flush`](Self::flush) has to be called, at the latest.
     pub(super) const fn due(&self) -> Option<Instant> {
-        match self.state {
-            State::Pausing { until } => Some(until),
-            State::Idle | State::Writing => None,
-        }
+        self.pausing
     }
 
     /// What the broker must hear of the writer's next report.
@@ -125,19 +114,17 @@ impl Disk {
                 if self.failed > 0 {
                     info!("the disk works again, after {} attempts that failed", self.failed);
                 }
-                (self.failed, self.overdue, self.state) = (0, false, State::Idle);
+                (self.failed, self.overdue) = (0, false);
                 Verdict::Persisted(last)
             }
-            Report::Failed(mut group, why) => {
+            Report::Failed(why) => {
                 self.stats.failures += 1;
                 if self.failed == 0 {
                     error!("{why}; submissions are refused until that works again");
                 }
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.failed.min(16));
                 self.failed += 1;
-                self.state = State::Pausing { until: Instant::now() + pause.min(LONGEST_PAUSE) };
-                group.absorb(std::mem::take(&mut self.next));
-                self.next = group;
+                self.pausing = Some(Instant::now() + pause.min(LONGEST_PAUSE));
                 Verdict::Failed(why)
             }
         }
@@ -150,37 +137,36 @@ impl Disk {
 
     /// Writes what is left, if the disk takes it now, and closes the store.
     pub(super) async fn finish(mut self) {
-        if self.state == State::Writing {
-            self.hear_last().await;
-        }
-        self.state = State::Idle;
-        self.flush();
-        if self.state == State::Writing {
-            self.hear_last().await;
-        }
-        if !self.next.is_empty() {
-            error!("the last changes could not be written; none of them was acknowledged");
-        }
-        self.groups.close();
-        self.writer.await;
-    }
-
-    async fn hear_last(&mut self) {
-        if let Ok(report) = self.reports.recv().await {
+        self.desk.end();
+        while let Ok(report) = self.reports.recv().await {
             let _nobody_is_left_to_hear_it = self.heard(report);
         }
+        (&mut self.writer).await;
+        if self.desk.add(None.into_iter()) > 0 {
+            error!("the last changes could not be written; none of them was acknowledged");
+        }
+    }
+}
+
+/// Whoever drops it leaves no thread behind that waits.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.desk.end();
     }
 }
 
 /// Writes, on a thread of its own: a task that hands every group on to another
 /// thread, and waits for that, pays for four changes of threads and not two. At
 /// the end it closes the store, which writes as well.
-fn write(mut store: Box<dyn Store>, groups: &Receiver<Group>, reports: &Sender<Report>) {
-    while let Ok(group) = groups.recv_blocking() {
+fn write(mut store: Box<dyn Store>, desk: &Desk, reports: &Sender<Report>) {
+    while let Some(group) = desk.wait() {
         let begun = Instant::now();
         let report = match store.commit(&group) {
             Ok(()) => Report::Committed(group.last(), begun.elapsed()),
-            Err(why) => Report::Failed(group, why.to_string()),
+            Err(why) => {
+                desk.put_back(group);
+                Report::Failed(why.to_string())
+            }
         };
         if reports.send_blocking(report).is_err() {
             return;
@@ -199,7 +185,7 @@ mod tests {
     use smol::{Timer, block_on};
 
     use super::*;
-    use crate::store::{Records, StoreError};
+    use crate::store::{Group, Records, StoreError};
 
     /// Jobs, and how long their records are.
     type Taken = Vec<(u64, usize)>;
@@ -208,6 +194,24 @@ mod tests {
     struct Flaky {
         full: Arc<AtomicBool>,
         taken: Sender<Taken>,
+    }
+
+    /// A disk that asks before it takes anything.
+    struct Slow {
+        asks: Sender<()>,
+        may: Receiver<()>,
+    }
+
+    impl Store for Slow {
+        fn load(&mut self) -> Result<Records, StoreError> {
+            Ok(Records::default())
+        }
+
+        fn commit(&mut self, _: &Group) -> Result<(), StoreError> {
+            self.asks.send_blocking(()).unwrap();
+            self.may.recv_blocking().unwrap();
+            Ok(())
+        }
     }
 
     impl Store for Flaky {
@@ -244,16 +248,24 @@ mod tests {
 
     #[test]
     fn what_comes_in_meanwhile_is_the_next_group() {
-        let (mut disk, _, taken) = disk();
-        for seq in 1..=3 {
-            assert!(disk.take(put(seq, "x")).is_none());
-            disk.flush();
-        }
+        let ((asks, asked), (let_it, may)) = (async_channel::bounded(1), async_channel::bounded(1));
+        let mut disk = Disk::new(Box::new(Slow { asks, may }));
+        let asked = || asked.recv_blocking().unwrap();
+        let let_it = || let_it.send_blocking(()).unwrap();
+        disk.take(put(1, "x"));
+        asked();
+        disk.take(put(2, "x"));
+        disk.take(put(3, "x"));
+        let_it();
+        // It goes on by itself.
+        asked();
         assert!(matches!(heard(&mut disk), Verdict::Persisted(1)));
-        disk.flush();
+        disk.take(put(4, "x"));
+        let_it();
         assert!(matches!(heard(&mut disk), Verdict::Persisted(3)));
-        assert_eq!(taken.try_recv(), Ok(vec![(1, 1)]));
-        assert_eq!(taken.try_recv(), Ok(vec![(2, 1), (3, 1)]));
+        asked();
+        let_it();
+        assert!(matches!(heard(&mut disk), Verdict::Persisted(4)));
         block_on(disk.finish());
     }
 

@@ -9,13 +9,14 @@
 //!
 //! Nor does it wait for the disk. What must be on disk before it is told goes
 //! to a second thread, which commits a group of changes at a time; the next group
-//! is what has come in meanwhile. While the disk fails, or is too slow for what
+//! is what has come in meanwhile, and the thread takes that itself. While the disk fails, or is too slow for what
 //! comes, submissions are refused; what runs goes on, and its reports are
 //! answered once the disk has taken them.
 
 pub(super) mod admission;
 mod client;
 mod connection;
+mod desk;
 mod disk;
 mod fan_out;
 mod fault_log;
