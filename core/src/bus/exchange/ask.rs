@@ -57,8 +57,7 @@ impl Exchange {
             None if is_scheduler => Some(self.attach(client, session, as_what)),
             other => other,
         };
-        let subscribed = before.and_then(|peer| peer.subscribed);
-        self.peers.insert(client, Peer { session, remote, subscribed });
+        self.peers.insert(client, Peer { session, remote });
         self.welcome(client, session);
         if let Some(remote) = remote {
             self.heard(now, remote);
@@ -70,7 +69,7 @@ impl Exchange {
     /// A client's connection has ended; in order, or because it broke.
     pub fn disconnect(&mut self, now: Instant, client: ClientId, in_order: bool) {
         let now = self.begin(now);
-        if let Some(remote) = self.peers.remove(&client).and_then(|peer| peer.remote) {
+        if let Some(remote) = self.forget_peer(client).and_then(|peer| peer.remote) {
             if let Some(it) = self.remotes.get_mut(remote) {
                 it.client = None;
             }
@@ -81,6 +80,11 @@ impl Exchange {
             self.drop_if_gone(remote);
         }
         self.finish(now);
+    }
+
+    fn forget_peer(&mut self, client: ClientId) -> Option<Peer> {
+        self.subscribers.remove(&client);
+        self.peers.remove(&client)
     }
 
     /// The scheduler of this session, with this connection.
@@ -98,7 +102,7 @@ impl Exchange {
             }
             let old = it.client.replace(client).filter(|old| *old != client);
             if let Some(old) = old {
-                self.peers.remove(&old);
+                self.forget_peer(old);
                 self.closes.push_back(old);
             }
         }

@@ -47,6 +47,8 @@ impl Exchange {
                 self.check_remote(handle, it)?;
             }
         }
+        let gone = self.subscribers.keys().find(|client| !self.peers.contains_key(client));
+        ensure(gone.is_none(), || format!("{gone:?} is gone, and told of events"))?;
         self.check_keys()?;
         self.check_settled()
     }

@@ -62,6 +62,9 @@ pub struct Exchange {
     now: Instant,
     mode: RemoteMode,
     peers: BTreeMap<ClientId, Peer>,
+    /// The clients that want to be told what happens: whether to all jobs, or to
+    /// their own. Most clients want nothing, and are not asked at every event.
+    subscribers: BTreeMap<ClientId, bool>,
     remotes: Table<Remote>,
     jobs: Table<Job>,
     leases: BTreeMap<LeaseId, u32>,
@@ -114,8 +117,6 @@ struct Peer {
     session: SessionId,
     /// The scheduler that it is, by handle.
     remote: Option<u32>,
-    /// What it wants to be told: all jobs, or its own.
-    subscribed: Option<bool>,
 }
 
 /// What must be put on disk.
@@ -184,6 +185,7 @@ impl Exchange {
             now: Instant::ZERO,
             mode: RemoteMode::Accepting,
             peers: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
             remotes: Table::new(),
             jobs: Table::new(),
             leases: BTreeMap::new(),

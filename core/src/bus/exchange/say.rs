@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
 use super::story::{Details, Entry};
-use super::{About, Exchange, Out, Peer};
+use super::{About, Exchange, Out};
 use crate::bus::v1::{ErrorCode, Reply, WireState};
 use crate::id::ClientId;
 
@@ -80,11 +80,13 @@ impl Exchange {
     /// has been given out to the disk so far is there.
     pub(super) fn publish(&mut self, mut entry: Entry) -> Arc<Entry> {
         entry.after = self.persist_seq;
-        let wants = |peer: &Peer| {
-            peer.subscribed.is_some_and(|all| all || Some(peer.session) == entry.owner)
-        };
-        let listeners: Vec<ClientId> =
-            self.peers.iter().filter(|(_, peer)| wants(peer)).map(|(client, _)| *client).collect();
+        let session_of = |client| self.peers.get(client).map(|peer| peer.session);
+        let wants =
+            |client, all| all || entry.owner.is_some_and(|it| session_of(client) == Some(it));
+        let subscribers = self.subscribers.iter();
+        let listeners: Vec<ClientId> = subscribers
+            .filter_map(|(client, all)| wants(client, *all).then_some(*client))
+            .collect();
         if let Some(frame) = (!listeners.is_empty()).then(|| entry.frame()).flatten() {
             for client in listeners {
                 self.send_frame(About::Event(entry.job), client, frame.clone());

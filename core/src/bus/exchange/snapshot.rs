@@ -54,8 +54,8 @@ impl Exchange {
                 }
             }
         }
-        if let Some(peer) = self.peers.get_mut(&client) {
-            peer.subscribed = Some(all);
+        if self.peers.contains_key(&client) {
+            self.subscribers.insert(client, all);
         }
         self.finish(now);
     }
