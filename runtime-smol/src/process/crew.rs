@@ -127,6 +127,7 @@ impl Crew {
         let sleeps = self.state().fall_asleep();
         self.watch.wait(if sleeps { IDLE } else { Duration::ZERO }, told);
         if sleeps && !self.state().wake_up(told.is_nothing()) {
+            self.pass_on();
             return false;
         }
         // Ends first: they are what frees slots.

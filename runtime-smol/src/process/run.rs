@@ -168,7 +168,10 @@ impl Process {
     /// Ends what it left behind, and reaps it. Only when it is dead.
     pub(super) fn finish(self) -> End {
         let Self { group, capture, spool, after_stop } = self;
-        group.kill_stragglers();
+        // Where others have reaped it, its number may be a stranger's by now.
+        if group.leader() == Leader::Zombie {
+            group.kill_stragglers();
+        }
         let exit = Exit { status: group.reap(), after_stop };
         let output = capture.map(Capture::finish);
         End { exit, output, spooled: spool.map(Spooling::finish) }
