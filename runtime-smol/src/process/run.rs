@@ -177,3 +177,37 @@ impl Process {
         End { exit, output, spooled: spool.map(Spooling::finish) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+    use sched_core::{BinIndex, ExitStatus};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Owner for Nobody {
+        fn told(&self, _report: Report) {}
+    }
+
+    #[test]
+    fn a_group_whose_leader_was_reaped_by_others_is_let_be() {
+        let mut shell = Command::new("sh");
+        let mut shell = shell.args(["-c", "sleep 600 & exit 0"]).process_group(0).spawn().unwrap();
+        let pid = Pid::from_child(&shell);
+        let group = Group::new(pid).unwrap();
+        let run = Run::new(RunId::new(BinIndex::default(), 1), Arc::new(Nobody));
+        run.begin(Started { group, capture: None, spool: None });
+        shell.wait().unwrap();
+        // From here on the number could be anybody's.
+        run.stop(Stop::Kill);
+        let end = run.take_dead().unwrap().finish();
+        assert_eq!(end.exit, Exit::natural(ExitStatus::Unknown));
+        test_kill_process_group(pid).expect("what is in the group lives");
+        kill_process_group(pid, Signal::KILL).unwrap();
+    }
+}
