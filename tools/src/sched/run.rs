@@ -133,7 +133,14 @@ async fn conduct(run: Run, input: Input, scheduler: Scheduler) -> ExitCode {
     let guard = guard.inspect_err(|why| note(format_args!("jobs would outlive this run: {why}")));
     let guard = guard.ok();
     let mark = guard.as_ref().map(Guard::mark).map(|(name, mark)| (name, mark.to_owned()));
-    let course = Course::new(scheduler.clone(), printer, progress.clone(), time_limit, mark);
+    let course = Course::new(
+        scheduler.clone(),
+        printer,
+        progress.clone(),
+        time_limit,
+        run.slots().get(),
+        mark,
+    );
     let tally = course.run(input, ending).await;
     let printed = printing.finish().await;
     progress.finish();
