@@ -10,6 +10,7 @@ mod exit_races_stop;
 mod group_ends_with_its_leader;
 mod guard;
 mod halted_child_is_terminated;
+mod listeners;
 mod many_at_once;
 mod nothing_is_inherited;
 mod nothing_is_left_behind;

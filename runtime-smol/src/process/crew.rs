@@ -9,7 +9,8 @@
 //! one and lets it run to its end before this thread hears that it has begun.
 //!
 //! Starting a process blocks its thread for 0.1 to 0.6 ms. What becomes of the
-//! others in that time is told to the second thread. If both start processes, it
+//! others in that time is told to the second thread, once two starts have had to
+//! wait for each other and there is one. If both start processes, it
 //! waits until one of them has done so: each looks for news after every start.
 //! A start may also take for ever, where a program is on a file system that has
 //! gone. So there is a third thread, which looks now and then, and takes over what
@@ -18,6 +19,7 @@
 mod state;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,7 +30,7 @@ pub(super) use self::state::Launch;
 use self::state::{NUMBERS_A_RUN, State, number_of_output};
 use super::capture::More;
 use super::command::Command;
-use super::error::{bad_command, failed};
+use super::error::{bad_command, exhausted, failed};
 use super::run::{Process, Run};
 use super::spares::Spares;
 use super::spawner::Report;
@@ -39,8 +41,8 @@ use super::watch::{Told, Watch};
 /// processors, more of them next to nothing.
 pub(super) const STARTS: usize = 2;
 
-/// After so long without anything to do a thread ends, if nothing runs or there
-/// is another one. And so long a start may hang before that is told.
+/// After so long without anything to do a thread ends, if nothing runs. And so
+/// long a start may hang before that is told.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// After so long the same starts are taken to hang.
@@ -89,12 +91,15 @@ impl Crew {
 
     fn launch(&'static self, launch: Launch) -> io::Result<()> {
         let mut state = self.state();
-        state.has_news(launch.run.owner());
+        let owner = Arc::clone(launch.run.owner());
         state.waiting.push_back(launch);
-        self.call_for_help(&mut state).inspect_err(|_| {
+        let called = self.call_for_help(&mut state);
+        match called {
+            Ok(()) => state.has_news(&owner),
             // Without any thread there was nothing before it.
-            drop(state.waiting.pop_back());
-        })
+            Err(_) => drop(state.waiting.pop_back()),
+        }
+        called
     }
 
     /// Sees to it that somebody starts what waits.
@@ -117,7 +122,6 @@ impl Crew {
 
     /// The life of a thread.
     fn work(&'static self) {
-        let _counted = Counted(self);
         let mut told = Told::nothing();
         while self.turn(&mut told) {}
     }
@@ -147,11 +151,11 @@ impl Crew {
     /// Also for the other thread, whose start may hang.
     fn pass_on(&self) {
         let owners = std::mem::take(&mut self.state().news);
-        owners.iter().for_each(|owner| owner.pass_on());
+        owners.iter().for_each(|owner| unharmed(|| owner.pass_on()));
     }
 
     fn tell(&self, run: &Run, report: Report) {
-        run.tell(report);
+        unharmed(|| run.tell(report));
         self.state().has_news(run.owner());
     }
 
@@ -182,6 +186,8 @@ impl Crew {
             if self.state().hangs_since(seen) {
                 self.take_over(&mut told, seen);
             }
+            // Who has something to tell may hang in a start while the other sleeps.
+            self.pass_on();
             let mut state = self.state();
             quiet = if state.starts == seen { quiet + PATIENCE } else { Duration::ZERO };
             seen = state.starts;
@@ -203,6 +209,8 @@ impl Crew {
             self.watch.wait(PATIENCE, told);
             self.handle_all(told);
             self.pass_on();
+            // There may have been no thread to be had for what waits.
+            let _ = self.call_for_help(&mut self.state());
         }
         // A ring that was meant for another may have come here. There is
         // another: it cannot fail.
@@ -214,7 +222,9 @@ impl Crew {
         let started = if run.is_abandoned() {
             Err(bad_command(format!("{command} was abandoned before its start")))
         } else {
-            (self.start)(&command, &vars, &spares)
+            let start = || (self.start)(&command, &vars, &spares);
+            catch_unwind(AssertUnwindSafe(start))
+                .unwrap_or_else(|_panic| Err(exhausted(format!("starting {command} panicked"))))
         };
         match started {
             Ok(started) => self.begin(run, started),
@@ -226,6 +236,7 @@ impl Crew {
     fn begin(&self, run: Arc<Run>, started: Started) {
         let pid = started.group.pid();
         run.begin(started);
+        tracing::debug!(run = %run.id, pid, "process started");
         self.tell(&run, Report::Started { run: run.id, pid });
         let number = self.state().add(&run);
         let watched = run.with_process(|process| self.add(process, number));
@@ -288,22 +299,11 @@ impl Drop for Busy {
     }
 }
 
-/// One of the threads, which has gone when it panics.
-struct Counted(&'static Crew);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            return;
-        }
-        let mut state = self.0.state();
-        state.threads -= 1;
-        let Err(why) = self.0.call_for_help(&mut state) else { return };
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        for Launch { run, .. } in waiting {
-            run.tell(Report::SpawnFailed { run: run.id, why: no_thread(&why) });
-        }
+/// An owner is others' code, or calls it. If that panics, the thread goes on: it
+/// serves every owner there is.
+fn unharmed(act: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+        tracing::error!("whoever was told of a process panicked");
     }
 }
 

@@ -19,6 +19,9 @@ use super::spool::SpooledOutput;
 /// How many reports a run gives: it started, it ended.
 const REPORTS: usize = 2;
 
+/// How many threads tell: each may have a report in hand that is not owed any more.
+const TELLERS: usize = STARTS + 1;
+
 /// Starts and stops real processes for a machine of `core`.
 ///
 /// It never blocks: processes are started, watched and reaped by threads of this
@@ -108,7 +111,8 @@ impl SmolSpawner {
     }
 
     fn with(runs: Runs, max_runs: usize) -> (Self, Receiver<Report>) {
-        let (reports, receiver) = bounded(max_runs.saturating_mul(REPORTS));
+        let room = max_runs.saturating_mul(REPORTS).saturating_add(TELLERS);
+        let (reports, receiver) = bounded(room);
         let teller = Teller { telling: Mutex::new(Telling { runs, owed: 0 }), reports };
         (Self { teller: Arc::new(teller), max_runs }, receiver)
     }
@@ -134,7 +138,7 @@ impl SmolSpawner {
             let why = format!("{under_way} runs are under way, as many as there may be");
             return Err(exhausted(why));
         }
-        let room = self.teller.reports.capacity().unwrap_or(usize::MAX);
+        let room = self.max_runs.saturating_mul(REPORTS);
         if self.teller.reports.len() + telling.owed + REPORTS > room {
             return Err(exhausted("the reports of earlier runs have not been read".into()));
         }
@@ -185,6 +189,8 @@ impl Owner for Teller {
             Report::SpawnFailed { .. } => REPORTS,
             Report::Started { .. } | Report::Exited { .. } => 1,
         };
+        // Who is woken may do as they like with the spawner.
+        drop(telling);
         // Never full. Closed: nobody listens any more, and that is theirs to choose.
         let _ = self.reports.try_send(report);
     }

@@ -6,18 +6,18 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use async_channel::Sender;
 use sched_core::{
-    Event, EventKind, Instant, JobId, JobSpec, ProcessSpawner, RunId, RunInfo, SchedulerManager,
+    EventKind, Instant, JobId, JobSpec, ProcessSpawner, RunId, RunInfo, SchedulerManager,
     SpawnFailure, Stop, SubmitError,
 };
 use smol::lock::OnceCell;
 
+use super::news::{Listeners, News, Tell, Written};
 use super::subscription::Subscriber;
 use super::timekeeper::Alarm;
 use super::{Ended, SchedulerGone, Summary};
 use crate::clock::Clock;
-use crate::process::{CapturedOutput, Command, Owner, Report, Runs, SpooledOutput};
+use crate::process::{Command, Owner, Report, Runs};
 
 /// A scheduler, for its handles, for the threads that tell what became of
 /// processes, and for its timekeeper.
@@ -37,7 +37,8 @@ pub(super) struct Driver {
     manager: SchedulerManager<Command>,
     spawner: Spawner,
     waiters: BTreeMap<JobId, Waiter>,
-    subscribers: Vec<Subscriber>,
+    /// What is to be told.
+    news: News,
     alarm: Alarm,
     has_ended: bool,
 }
@@ -55,24 +56,16 @@ struct Spawner {
 /// Whoever wants to know how a job ends, and what the job's last run wrote.
 struct Waiter {
     tell: Tell,
-    output: Option<CapturedOutput>,
-    spooled: Option<SpooledOutput>,
+    written: Written,
 }
 
-/// Where the outcome of a job is told.
-pub(super) enum Tell {
-    Handle(Sender<Ended>),
-    Outcomes(Sender<(JobId, Ended)>),
-}
-
-impl Tell {
-    /// Nobody listens any more: then nobody wants to know.
-    fn tell(self, job: JobId, ended: Ended) {
-        match self {
-            Self::Handle(handle) => drop(handle.try_send(ended)),
-            Self::Outcomes(outcomes) => drop(outcomes.try_send((job, ended))),
-        }
-    }
+/// What is left when a scheduler has ended. To be dropped without its lock: it
+/// wakes those who wait for something that will not come.
+struct Remains {
+    summary: Summary,
+    _waiters: BTreeMap<JobId, Waiter>,
+    _listeners: Listeners,
+    _alarm: Alarm,
 }
 
 impl Shared {
@@ -89,7 +82,7 @@ impl Shared {
                     launched: false,
                 },
                 waiters: BTreeMap::new(),
-                subscribers: Vec::new(),
+                news: News::default(),
                 alarm,
                 has_ended: false,
             }),
@@ -114,6 +107,8 @@ impl Shared {
         let now = self.clock.now();
         let done = what(driver, now);
         driver.manager.dispatch(now, &mut driver.spawner);
+        driver.collect();
+        driver.see_to_alarm();
         (done, std::mem::take(&mut driver.spawner.launched))
     }
 
@@ -156,12 +151,21 @@ impl Owner for Shared {
         self.decide(|driver, now| driver.handle_report(now, report));
     }
 
+    /// Without the lock, for what is woken may do as it likes. One thread at a
+    /// time, so that everybody is told in order: who comes meanwhile, or calls
+    /// the scheduler because of what it was told, leaves its news to that one.
     fn pass_on(&self) {
         let mut driver = self.driver();
-        driver.publish_all();
-        if driver.manager.is_stopped() && !driver.has_ended {
-            driver.end();
-            let _once = self.summary.set_blocking(driver.summary(self.clock.now()));
+        while let Some(batch) = driver.news.take() {
+            drop(driver);
+            let listeners = batch.tell();
+            driver = self.driver();
+            driver.news.told(listeners);
+        }
+        let remains = driver.end_if_stopped(self.clock.now());
+        drop(driver);
+        if let Some(remains) = &remains {
+            let _once = self.summary.set_blocking(remains.summary.clone());
         }
     }
 }
@@ -178,14 +182,16 @@ impl Driver {
         tell: Tell,
     ) -> Result<JobId, SubmitError<Command>> {
         let id = self.manager.submit(now, job)?;
-        self.waiters.insert(id, Waiter { tell, output: None, spooled: None });
+        self.waiters.insert(id, Waiter { tell, written: Written::default() });
+        // One of many, perhaps, and the machine keeps only so many events.
+        self.collect();
         Ok(id)
     }
 
     /// `false`: it has ended, and nothing is told any more.
     pub(super) fn subscribe(&mut self, subscriber: Subscriber) -> bool {
         if !self.has_ended {
-            self.subscribers.push(subscriber);
+            self.news.subscribe(subscriber);
         }
         !self.has_ended
     }
@@ -195,10 +201,7 @@ impl Driver {
             self.spawner.runs.forget(report.run());
         }
         match report {
-            Report::Started { run, pid } => {
-                tracing::debug!(%run, pid, "process started");
-                self.manager.handle_started(now, run);
-            }
+            Report::Started { run, .. } => self.manager.handle_started(now, run),
             Report::SpawnFailed { run, why } => {
                 self.spawner.jobs.remove(&run);
                 self.manager.handle_spawn_failed(now, run, why);
@@ -206,31 +209,33 @@ impl Driver {
             Report::Exited { run, exit, output, spooled } => {
                 let job = self.spawner.jobs.remove(&run);
                 if let Some(waiter) = job.and_then(|job| self.waiters.get_mut(&job)) {
-                    (waiter.output, waiter.spooled) = (output, spooled);
+                    let written = Written { output, spooled };
+                    self.news.discard(std::mem::replace(&mut waiter.written, written));
                 }
                 self.manager.handle_exit(now, run, exit);
             }
         }
     }
 
-    /// Tells of everything that happened, and sees to it that nothing is late.
-    fn publish_all(&mut self) {
+    /// Takes what has happened from the machine.
+    fn collect(&mut self) {
         while let Some(event) = self.manager.poll_event() {
-            self.publish(&event);
-        }
-        if self.manager.poll_timeout().is_some_and(|due| self.alarm.is_later_than(due)) {
-            self.alarm.call();
+            if let EventKind::Ended { job, outcome, tally } = &event.kind {
+                if let Some(Waiter { tell, written }) = self.waiters.remove(job) {
+                    let Written { output, spooled } = written;
+                    let ended = Ended { outcome: outcome.clone(), tally: *tally, output, spooled };
+                    self.news.outcome(tell, *job, ended);
+                }
+            }
+            self.news.event(event);
         }
     }
 
-    fn publish(&mut self, event: &Event) {
-        if let EventKind::Ended { job, outcome, tally } = &event.kind {
-            if let Some(Waiter { tell, output, spooled }) = self.waiters.remove(job) {
-                let outcome = outcome.clone();
-                tell.tell(*job, Ended { outcome, tally: *tally, output, spooled });
-            }
+    /// Nothing that is due is late.
+    fn see_to_alarm(&mut self) {
+        if let Some(due) = self.manager.poll_timeout() {
+            self.alarm.call_for(due);
         }
-        self.subscribers.retain(|subscriber| subscriber.tell(event));
     }
 
     fn set_alarm(&mut self) -> Option<Instant> {
@@ -247,12 +252,18 @@ impl Driver {
         }
     }
 
-    /// Whoever waits for something that will not come is told so.
-    fn end(&mut self) {
+    /// Not before everything is told.
+    fn end_if_stopped(&mut self, now: Instant) -> Option<Remains> {
+        if self.has_ended || !self.manager.is_stopped() || !self.news.is_told() {
+            return None;
+        }
         self.has_ended = true;
-        self.subscribers.clear();
-        self.waiters.clear();
-        self.alarm.end();
+        Some(Remains {
+            summary: self.summary(now),
+            _waiters: std::mem::take(&mut self.waiters),
+            _listeners: self.news.end(),
+            _alarm: self.alarm.end(),
+        })
     }
 }
 
@@ -282,3 +293,6 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").field("summary", &self.summary).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,23 @@
 //! A scheduler that runs: jobs in, processes started and stopped, outcomes out.
 
 mod driver;
+mod news;
 mod outcomes;
 mod subscription;
 mod timekeeper;
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_channel::Receiver;
 use sched_core::{
     Duration, Instant, JobId, JobSpec, JobTally, Outcome, Policy, SchedulerManager, Stats,
     SubmitError, UnknownJob,
 };
-use smol::lock::OnceCell;
 
-use self::driver::{Shared, Tell};
+use self::driver::Shared;
+use self::news::{OutcomeSetter, Tell};
 pub use self::outcomes::Outcomes;
 pub use self::subscription::{Notice, Subscription};
 pub(crate) use self::subscription::{Subscriber, pair as subscription};
@@ -152,10 +154,12 @@ impl Scheduler {
     /// No bin accepts the job, or the scheduler is draining or has ended: the
     /// job is handed back.
     pub async fn submit(&self, job: JobSpec<Command>) -> Result<JobHandle, SubmitError<Command>> {
-        let (tell, ended) = async_channel::bounded(1);
-        let submit = |driver: &mut driver::Driver, now| driver.submit(now, job, Tell::Handle(tell));
+        let (open, ended) = async_channel::bounded(1);
+        let told = Arc::new(OnceLock::new());
+        let tell = Tell::Handle(OutcomeSetter { told: Arc::clone(&told), open });
+        let submit = |driver: &mut driver::Driver, now| driver.submit(now, job, tell);
         let id = self.handle.shared.step(submit)?;
-        Ok(JobHandle { id, ended, told: Arc::default() })
+        Ok(JobHandle { id, ended, told })
     }
 
     /// Ends a job: at once if it waits, else by stopping its process. Its
@@ -239,7 +243,8 @@ impl Scheduler {
     /// Looks at the state machine, between two of its steps.
     ///
     /// Everything waits for `look`: it is called under the scheduler's lock, and
-    /// must not call the scheduler itself.
+    /// must neither call a scheduler nor wait for anything that one has to do, also
+    /// another: all of a program share the threads that start and reap processes.
     ///
     /// # Errors
     ///
@@ -265,8 +270,9 @@ impl Scheduler {
 #[derive(Clone, Debug)]
 pub struct JobHandle {
     id: JobId,
-    ended: Receiver<Ended>,
-    told: Arc<OnceCell<Ended>>,
+    told: Arc<OnceLock<Ended>>,
+    /// Closed when it was told, or never will be.
+    ended: Receiver<Infallible>,
 }
 
 impl JobHandle {
@@ -284,7 +290,9 @@ impl JobHandle {
     /// The scheduler has gone before the job ended, which it never does unless it
     /// panicked.
     pub async fn ended(&self) -> Result<Ended, SchedulerGone> {
-        let told = self.told.get_or_try_init(|| self.ended.recv()).await;
-        told.cloned().map_err(|_| SchedulerGone)
+        match self.ended.recv().await {
+            Ok(never) => match never {},
+            Err(_closed) => self.told.get().cloned().ok_or(SchedulerGone),
+        }
     }
 }

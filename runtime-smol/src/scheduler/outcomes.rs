@@ -3,7 +3,7 @@
 use async_channel::{Receiver, Sender};
 use sched_core::{JobId, JobSpec, SubmitError};
 
-use super::driver::Tell;
+use super::news::Tell;
 use super::{Ended, Scheduler};
 use crate::process::Command;
 

@@ -25,14 +25,14 @@ impl Alarm {
         (Self { set: Instant::FAR_FUTURE, calls: Some(calls) }, Calls(receiver))
     }
 
-    /// Whether the timekeeper would be late for something that is then.
-    pub(super) fn is_later_than(&self, due: Instant) -> bool {
-        self.set > due
-    }
-
-    /// Has the timekeeper look again. One that is set too early is let be: it is
-    /// cheaper to wake up once too often than to be told of every change.
-    pub(super) fn call(&self) {
+    /// Has the timekeeper look again if it would be late for something that is
+    /// then. One that is set too early is let be: it is cheaper to wake up once too
+    /// often than to be told of every change.
+    pub(super) fn call_for(&mut self, due: Instant) {
+        if self.set <= due {
+            return;
+        }
+        self.set = due;
         if let Some(calls) = &self.calls {
             // Full: it was called already.
             let _ = calls.try_send(());
@@ -43,9 +43,9 @@ impl Alarm {
         self.set = due.unwrap_or(Instant::FAR_FUTURE);
     }
 
-    /// Sends the timekeeper home.
-    pub(super) fn end(&mut self) {
-        self.calls = None;
+    /// Takes away what keeps the timekeeper: it goes home when that is dropped.
+    pub(super) fn end(&mut self) -> Self {
+        Self { set: self.set, calls: self.calls.take() }
     }
 }
 

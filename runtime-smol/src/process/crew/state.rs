@@ -64,11 +64,12 @@ impl State {
         sleeps
     }
 
-    /// Whether this thread goes on: somebody must watch what runs.
+    /// Whether this thread goes on. It does while anything runs, which it may have
+    /// started: a process that has asked for it (`PR_SET_PDEATHSIG`) is sent a signal
+    /// when the thread ends that started it.
     pub(super) fn wake_up(&mut self, told_nothing: bool) -> bool {
         self.asleep -= 1;
-        let is_needed = self.threads == 1 && !self.runs.is_empty();
-        let goes_on = is_needed || !told_nothing || !self.waiting.is_empty();
+        let goes_on = !self.runs.is_empty() || !told_nothing || !self.waiting.is_empty();
         self.threads -= usize::from(!goes_on);
         goes_on
     }

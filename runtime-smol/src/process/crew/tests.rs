@@ -21,9 +21,39 @@ fn witness() -> (Arc<dyn Owner>, Receiver<Report>) {
     (Arc::new(Witness(Mutex::new(sender))), told)
 }
 
+/// Is told nothing, and tells when it is called.
+struct Called(Mutex<Sender<()>>);
+
+impl Owner for Called {
+    fn told(&self, _report: Report) {}
+
+    fn pass_on(&self) {
+        // Nobody may ask any more.
+        let _ = self.0.lock().unwrap().send(());
+    }
+}
+
+/// Passes on what it is told, and panics.
+struct Panics(Mutex<Sender<Report>>);
+
+impl Owner for Panics {
+    fn told(&self, report: Report) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).send(report).unwrap();
+        panic!("an owner of this test panics on purpose");
+    }
+
+    fn pass_on(&self) {
+        panic!("an owner of this test panics on purpose");
+    }
+}
+
 /// A guard that fails, not a wait.
-fn next(told: &Receiver<Report>) -> Report {
-    told.recv_timeout(Duration::from_secs(60)).expect("a report")
+fn next<T>(told: &Receiver<T>) -> T {
+    told.recv_timeout(Duration::from_secs(60)).expect("to be told something")
+}
+
+fn crew() -> &'static Crew {
+    Box::leak(Box::new(Crew::new(start_or_hang).unwrap()))
 }
 
 fn launch(owner: &Arc<dyn Owner>, run: u64, command: Command) -> Launch {
@@ -32,7 +62,7 @@ fn launch(owner: &Arc<dyn Owner>, run: u64, command: Command) -> Launch {
 }
 
 #[test]
-fn a_thread_goes_when_it_is_told_nothing_unless_it_is_the_last_and_something_runs() {
+fn a_thread_goes_when_it_is_told_nothing_unless_something_runs() {
     let mut state = State { threads: 2, ..State::default() };
     let number = state.add(&launch(&witness().0, 1, Command::new("true")).run);
     let wakes_up = |state: &mut State, told_nothing| {
@@ -40,10 +70,10 @@ fn a_thread_goes_when_it_is_told_nothing_unless_it_is_the_last_and_something_run
         state.wake_up(told_nothing)
     };
     assert!(wakes_up(&mut state, false), "there is work");
-    assert!(!wakes_up(&mut state, true), "there is another");
-    assert_eq!((state.threads, state.asleep), (1, 0));
-    assert!(wakes_up(&mut state, true), "somebody must watch");
+    assert!(wakes_up(&mut state, true), "what runs may end with the thread that started it");
     state.runs.remove(&number);
+    assert!(wakes_up(&mut state, false), "there is work");
+    assert!(!wakes_up(&mut state, true));
     assert!(!wakes_up(&mut state, true));
     assert_eq!((state.threads, state.asleep), (0, 0));
 }
@@ -67,8 +97,13 @@ fn an_owner_is_called_once_for_all_its_news() {
     assert_eq!(state.news.len(), 2);
 }
 
-/// Starts that hang until the lock is free.
+/// Starts that hang until the lock is free. One test at a time has it.
 static HANGING: Mutex<()> = Mutex::new(());
+static HANGS: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    HANGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn start_or_hang(
     command: &Command,
@@ -84,7 +119,8 @@ fn start_or_hang(
 
 #[test]
 fn when_all_starts_hang_an_end_is_told_nevertheless() {
-    let crew: &'static Crew = Box::leak(Box::new(Crew::new(start_or_hang).unwrap()));
+    let _alone = one_at_a_time();
+    let crew = crew();
     let (owner, told) = witness();
     let first = launch(&owner, 1, Command::new("sleep").arg("600"));
     let run = Arc::clone(&first.run);
@@ -107,4 +143,33 @@ fn when_all_starts_hang_an_end_is_told_nevertheless() {
     crew.launch(launch(&owner, 9, Command::new("true"))).unwrap();
     assert!(matches!(next(&told), Report::Started { .. }), "it goes on as before");
     assert!(matches!(next(&told), Report::Exited { .. }));
+}
+
+#[test]
+fn who_has_news_is_called_although_a_start_hangs_and_the_others_sleep() {
+    let _alone = one_at_a_time();
+    let crew = crew();
+    let hanging = HANGING.lock().unwrap();
+    let (sender, called) = channel();
+    let owner: Arc<dyn Owner> = Arc::new(Called(Mutex::new(sender)));
+    crew.launch(launch(&owner, 1, Command::new("hang"))).unwrap();
+    next(&called);
+    drop(hanging);
+    next(&called);
+}
+
+#[test]
+fn an_owner_that_panics_harms_neither_its_other_runs_nor_other_owners() {
+    let crew = crew();
+    let (sender, panicking) = channel();
+    let owner: Arc<dyn Owner> = Arc::new(Panics(Mutex::new(sender)));
+    let (other, told) = witness();
+    for number in 0..4 {
+        crew.launch(launch(&owner, number, Command::new("true"))).unwrap();
+        crew.launch(launch(&other, number, Command::new("true"))).unwrap();
+    }
+    for told in [&panicking, &told] {
+        let reports: Vec<_> = (0..8).map(|_| next(told)).collect();
+        assert_eq!(reports.iter().filter(|report| report.is_last()).count(), 4, "{reports:?}");
+    }
 }
