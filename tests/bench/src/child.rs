@@ -95,9 +95,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one that prints its address, or its port, as its first line.
-    pub(crate) fn that_tells(command: &mut Command) -> Result<Self> {
+    pub(crate) fn that_tells(command: &mut Command, place: Place) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let process = Process::start(command, Place::Server)?;
+        let process = Process::start(command, place)?;
         let output = process.output();
         let mut line = String::new();
         if let Some(output) = output {
@@ -109,11 +109,11 @@ impl Server {
     }
 
     /// Starts one that is told a free port, and waits until it listens there.
-    pub(crate) fn told(make: impl FnOnce(u16) -> Command) -> Result<Self> {
+    pub(crate) fn told(place: Place, make: impl FnOnce(u16) -> Command) -> Result<Self> {
         let port = free_port()?;
         let mut command = make(port);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = Process::start(&mut command, Place::Server)?;
+        let process = Process::start(&mut command, place)?;
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if began.elapsed() > STARTUP {

@@ -70,12 +70,13 @@ impl Kit {
 
     /// A bus, in memory.
     pub(crate) fn bus(&self) -> Result<Server> {
-        Server::that_tells(&mut self.bus_command())
+        Server::that_tells(&mut self.bus_command(), Place::Server)
     }
 
-    /// A bus that keeps its jobs in this directory.
+    /// A bus that keeps its jobs in this directory. It has a thread for the disk
+    /// beside the one that talks, and may use the processors that there are.
     pub(crate) fn durable_bus(&self, data: &Path) -> Result<Server> {
-        Server::that_tells(self.bus_command().arg("--data").arg(data))
+        Server::that_tells(self.bus_command().arg("--data").arg(data), Place::Anywhere)
     }
 
     fn bus_command(&self) -> Command {
@@ -88,7 +89,7 @@ impl Kit {
     pub(crate) fn limit(&self, batch: bool) -> Result<Server> {
         let mut command = Command::new(&self.0.me);
         command.arg("limit").args(batch.then_some("--batch"));
-        Server::that_tells(&mut command)
+        Server::that_tells(&mut command, Place::Server)
     }
 
     pub(crate) fn sched(&self) -> Command {

@@ -112,7 +112,7 @@ fn contenders(
 
 pub(super) fn nats() -> Result<Server> {
     let nats = program("nats-server", "nats-server")?;
-    Server::told(|port| {
+    Server::told(Place::Server, |port| {
         let mut command = Command::new(nats);
         command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
         command
@@ -121,7 +121,7 @@ pub(super) fn nats() -> Result<Server> {
 
 pub(super) fn redis() -> Result<Server> {
     let redis = program("redis-server", "redis-server")?;
-    Server::told(|port| {
+    Server::told(Place::Server, |port| {
         let mut command = Command::new(redis);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--save", "", "--appendonly", "no"]);

@@ -66,7 +66,9 @@ pub(super) fn beanstalkd_jobs(server: &Server, producers: usize, pace: Pace) -> 
 /// beanstalkd; durable in a directory, or in memory.
 pub(super) fn beanstalkd(log: Option<&Path>) -> Result<Server> {
     let beanstalkd = program("beanstalkd", "beanstalkd")?;
-    Server::told(|port| {
+    // Where the disk is waited for, nobody is told where to run.
+    let place = if log.is_some() { Place::Anywhere } else { Place::Server };
+    Server::told(place, |port| {
         let mut command = Command::new(beanstalkd);
         command.args(["-l", "127.0.0.1", "-p", &port.to_string()]);
         if let Some(directory) = log {
