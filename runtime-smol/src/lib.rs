@@ -16,6 +16,7 @@
 
 pub mod bus;
 mod clock;
+mod epoll;
 pub mod process;
 pub mod scheduler;
 mod store;

@@ -35,11 +35,14 @@ use super::run::{Process, Run};
 use super::spares::Spares;
 use super::spawner::Report;
 use super::start::{Started, Variables, start};
-use super::watch::{Told, Watch};
+use crate::epoll::{Epoll, Found, Told};
 
 /// How many threads there are. A second one gains 30 % to 40 % on two
 /// processors, more of them next to nothing.
 pub(super) const STARTS: usize = 2;
+
+/// Events that a thread takes at once: the rest is for the other one, if it is free.
+const EVENTS: usize = 8;
 
 /// After so long without anything to do a thread ends, if nothing runs. And so
 /// long a start may hang before that is told.
@@ -50,7 +53,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the threads share.
 struct Crew {
-    watch: Watch,
+    /// All pidfds, and our ends of the pipes of those whose output is captured. What
+    /// is there to read is told to one of the threads, which acts on it.
+    watch: Epoll,
     state: Mutex<State>,
     start: Start,
 }
@@ -86,7 +91,7 @@ fn crew() -> io::Result<&'static Crew> {
 
 impl Crew {
     fn new(start: Start) -> io::Result<Self> {
-        Ok(Self { watch: Watch::new()?, state: Mutex::default(), start })
+        Ok(Self { watch: Epoll::new()?, state: Mutex::default(), start })
     }
 
     fn launch(&'static self, launch: Launch) -> io::Result<()> {
@@ -122,14 +127,14 @@ impl Crew {
 
     /// The life of a thread.
     fn work(&'static self) {
-        let mut told = Told::nothing();
+        let mut told = Found::at_most(EVENTS);
         while self.turn(&mut told) {}
     }
 
     /// Whether there will be another.
-    fn turn(&'static self, told: &mut Told) -> bool {
+    fn turn(&'static self, told: &mut Found) -> bool {
         let sleeps = self.state().fall_asleep();
-        self.watch.wait(if sleeps { IDLE } else { Duration::ZERO }, told);
+        self.watch.wait(Some(if sleeps { IDLE } else { Duration::ZERO }), told);
         if sleeps && !self.state().wake_up(told.is_nothing()) {
             self.pass_on();
             return false;
@@ -144,7 +149,7 @@ impl Crew {
         true
     }
 
-    fn handle_all(&self, told: &Told) {
+    fn handle_all(&self, told: &Found) {
         told.numbers().for_each(|number| self.handle(number));
     }
 
@@ -179,7 +184,7 @@ impl Crew {
 
     /// The life of the thread that takes over, which starts nothing itself.
     fn stand_by(&'static self) {
-        let mut told = Told::nothing();
+        let mut told = Found::at_most(EVENTS);
         let (mut seen, mut quiet) = (0, Duration::ZERO);
         loop {
             thread::sleep(PATIENCE);
@@ -199,14 +204,14 @@ impl Crew {
     }
 
     /// Does all but start, until somebody else can.
-    fn take_over(&'static self, told: &mut Told, starts: u64) {
+    fn take_over(&'static self, told: &mut Found, starts: u64) {
         let (since, mut is_known) = (Instant::now(), false);
         while self.state().hangs_since(starts) {
             if !is_known && since.elapsed() >= IDLE {
                 tracing::warn!("the start of a process hangs: is a file system gone?");
                 is_known = true;
             }
-            self.watch.wait(PATIENCE, told);
+            self.watch.wait(Some(PATIENCE), told);
             self.handle_all(told);
             self.pass_on();
             // There may have been no thread to be had for what waits.
@@ -250,9 +255,9 @@ impl Crew {
 
     fn add(&self, process: &Process, number: u64) -> io::Result<()> {
         if let Some(pipe) = process.pipe() {
-            self.watch.add(pipe, number_of_output(number))?;
+            self.watch.add(pipe, number_of_output(number), Told::Once)?;
         }
-        self.watch.add(process.pidfd(), number)
+        self.watch.add(process.pidfd(), number, Told::Once)
     }
 
     fn handle(&self, number: u64) {
@@ -272,12 +277,16 @@ impl Crew {
             More::Never
         });
         if let (More::Now, Some(pipe)) = (more, process.pipe()) {
-            self.watch.ask_again(pipe, number);
+            if let Err(why) = self.watch.ask_again(pipe, number) {
+                tracing::error!(%why, "some of a process's output is read only when it ends");
+            }
         }
     }
 
     fn end(&self, number: u64, run: &Run, process: Process) {
         self.state().runs.remove(&number);
+        // Before they are closed: a process that is just being started has copies of
+        // all descriptors, and what somebody has open stays in the set.
         process.pipe().into_iter().for_each(|pipe| self.watch.remove(pipe));
         self.watch.remove(process.pidfd());
         let end = process.finish();

@@ -83,7 +83,6 @@ mod spawner;
 mod spool;
 mod start;
 mod task;
-mod watch;
 
 pub use capture::CapturedOutput;
 pub use command::{Command, Output};
