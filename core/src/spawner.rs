@@ -133,9 +133,9 @@ pub enum SpawnFailureKind {
     /// It is about this command: no such program, no permission. Another try
     /// would fail the same way.
     Command,
-    /// It is about this machine: no memory, processes or descriptors left
-    /// (`ENOMEM`, `EAGAIN`, `EMFILE`, `ENFILE`). Any other command would have
-    /// failed too; a later try may not.
+    /// It is about this machine: no memory, processes, descriptors or room on
+    /// the disk left (`ENOMEM`, `EAGAIN`, `EMFILE`, `ENFILE`, `ENOSPC`,
+    /// `EDQUOT`). Any other command would have failed too; a later try may not.
     Exhausted,
 }
 

@@ -64,7 +64,7 @@ fn with_none_left_a_start_fails_and_succeeds_again_later() {
             for spare in 0..10 {
                 let mut taken = take_all();
                 taken.truncate(taken.len() - spare);
-                for output in [Output::Null, Output::CAPTURE, Output::Inherit] {
+                for output in [Output::Null, Output::CAPTURE, Output::Inherit, Output::Spool] {
                     tell_one_end(&mut bench, &sh("exit 0").output(output)).await;
                 }
             }

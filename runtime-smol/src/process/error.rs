@@ -65,8 +65,13 @@ pub(super) fn exhausted(message: String) -> SpawnFailure {
     SpawnFailure { kind: SpawnFailureKind::Exhausted, message }
 }
 
+/// Whether waiting may help. A full disk or a used up quota gets room again as
+/// other files go, and until then no command finds room for its output. A disk
+/// that is read-only, broken or not there stays so until somebody mends it: that
+/// must be told, not waited for.
 fn kind(why: &io::Error) -> SpawnFailureKind {
-    const EXHAUSTED: [Errno; 4] = [Errno::NOMEM, Errno::AGAIN, Errno::MFILE, Errno::NFILE];
+    const EXHAUSTED: [Errno; 6] =
+        [Errno::NOMEM, Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOSPC, Errno::DQUOT];
     match Errno::from_io_error(why) {
         Some(errno) if EXHAUSTED.contains(&errno) => SpawnFailureKind::Exhausted,
         _ => SpawnFailureKind::Command,
@@ -84,6 +89,10 @@ mod tests {
             (Errno::NFILE, SpawnFailureKind::Exhausted),
             (Errno::NOMEM, SpawnFailureKind::Exhausted),
             (Errno::AGAIN, SpawnFailureKind::Exhausted),
+            (Errno::NOSPC, SpawnFailureKind::Exhausted),
+            (Errno::DQUOT, SpawnFailureKind::Exhausted),
+            (Errno::ROFS, SpawnFailureKind::Command),
+            (Errno::IO, SpawnFailureKind::Command),
             (Errno::NOENT, SpawnFailureKind::Command),
             (Errno::ACCESS, SpawnFailureKind::Command),
             (Errno::TOOBIG, SpawnFailureKind::Command),

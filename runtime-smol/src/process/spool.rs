@@ -9,7 +9,7 @@ use std::env;
 use std::fs::{File, OpenOptions, remove_file};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
@@ -112,10 +112,20 @@ impl Read for SpoolReader<'_> {
     }
 }
 
-/// An empty file in `$TMPDIR`, or else in `/tmp`. Appending, so that processes
-/// that open it once more (`/dev/stdout`) do not write over each other.
+/// An empty file in the [`directory`]. Appending, so that processes that open it
+/// once more (`/dev/stdout`) do not write over each other.
+///
+/// # Errors
+///
+/// The system's own: whether it is the machine's trouble or the command's is
+/// told by its number.
 pub(super) fn nameless() -> io::Result<File> {
-    nameless_in(&env::temp_dir())
+    nameless_in(&directory())
+}
+
+/// `$TMPDIR`, or else `/tmp`.
+pub(super) fn directory() -> PathBuf {
+    env::temp_dir()
 }
 
 fn nameless_in(dir: &Path) -> io::Result<File> {
@@ -124,10 +134,7 @@ fn nameless_in(dir: &Path) -> io::Result<File> {
         Ok(file) => Ok(file.into()),
         // Some file systems (NFS, old overlays) make no files without a name.
         Err(Errno::OPNOTSUPP | Errno::ISDIR) => named_for_a_moment(dir),
-        Err(why) => {
-            let why = io::Error::from(why);
-            Err(io::Error::new(why.kind(), format!("temporary file in {dir:?}: {why}")))
-        }
+        Err(why) => Err(why.into()),
     }
 }
 

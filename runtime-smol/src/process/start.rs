@@ -18,6 +18,7 @@ use super::group::{Group, kill_and_reap};
 use super::limits;
 use super::program;
 use super::spares::{Spares, Spooling};
+use super::spool;
 
 /// A process that was started and that must be ended and reaped.
 #[derive(Debug)]
@@ -38,8 +39,7 @@ pub(super) fn start(
 ) -> Result<Started, SpawnFailure> {
     let path = program::resolve(command)?;
     let mut line = command_line(command, vars, &path);
-    let connected = connect(&mut line, command.destination(), spares);
-    let (capture, spool) = connected.map_err(|why| failed(cannot_start(command), &why))?;
+    let (capture, spool) = connect(&mut line, command, spares)?;
     let group = launch(command, &path, line)?;
     Ok(Started { group, capture, spool })
 }
@@ -69,31 +69,39 @@ fn command_line(command: &Command, vars: &Variables, program: &Path) -> process:
 /// Sets the standard descriptors.
 fn connect(
     line: &mut process::Command,
-    to: Output,
+    command: &Command,
     spares: &Arc<Spares>,
-) -> io::Result<(Option<Capture>, Option<Spooling>)> {
+) -> Result<(Option<Capture>, Option<Spooling>), SpawnFailure> {
+    let capture = connect_plain(line, command.destination());
+    let capture = capture.map_err(|why| failed(cannot_start(command), &why))?;
+    if command.destination() != Output::Spool {
+        return Ok((capture, None));
+    }
+    let files = spares.take();
+    let (spool, [stdout, stderr]) = files.map_err(|why| no_files(command, &why))?;
+    line.stdout(stdout).stderr(stderr);
+    Ok((capture, Some(spool)))
+}
+
+/// All but files.
+fn connect_plain(line: &mut process::Command, to: Output) -> io::Result<Option<Capture>> {
     let null = null()?;
     line.stdin(null.try_clone()?);
     match to {
         Output::Null => {
             line.stdout(null.try_clone()?).stderr(null.try_clone()?);
-            Ok((None, None))
         }
         Output::Inherit => {
             line.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-            Ok((None, None))
         }
         Output::Capture { limit } => {
             let (capture, theirs) = Capture::new(limit)?;
             line.stdout(theirs.try_clone()?).stderr(theirs);
-            Ok((Some(capture), None))
+            return Ok(Some(capture));
         }
-        Output::Spool => {
-            let (spool, [stdout, stderr]) = spares.take()?;
-            line.stdout(stdout).stderr(stderr);
-            Ok((None, Some(spool)))
-        }
+        Output::Spool => {}
     }
+    Ok(None)
 }
 
 /// Starts the process so that, whatever fails, none is left running unknown.
@@ -116,6 +124,11 @@ fn launch(
 
 fn cannot_start(command: &Command) -> String {
     format!("cannot start {command}")
+}
+
+fn no_files(command: &Command, why: &io::Error) -> SpawnFailure {
+    let (what, dir) = (cannot_start(command), spool::directory());
+    failed(format!("{what}: temporary file in {dir:?}"), why)
 }
 
 fn not_started(command: &Command, program: &Path, why: &io::Error) -> SpawnFailure {
