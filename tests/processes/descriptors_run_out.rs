@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sched_core::{SpawnFailureKind, Stop};
+use sched_core::{SpawnFailure, SpawnFailureKind, Stop};
 use sched_runtime_smol::{Command, Output, Report, SmolSpawner, SpawnerError};
 use sched_tests::processes::{Bench, alone, children, sh, sleeper, within_a_minute};
 
@@ -74,12 +74,14 @@ fn with_none_left_a_start_fails_and_succeeds_again_later() {
     });
 }
 
-/// It may start or not, but what is told is true.
+/// It may start or not, but what is told is true. And as nobody takes what it
+/// gives back, it does not start half way.
 async fn tell_one_end(bench: &mut Bench, command: &Command) {
     let run = bench.spawn(command);
     match bench.report().await {
         Report::SpawnFailed { why, .. } => {
-            assert_eq!(why.kind, SpawnFailureKind::Exhausted, "{why}")
+            assert_eq!(why.kind, SpawnFailureKind::Exhausted, "{why}");
+            assert!(!is_half_started(&why), "{why}");
         }
         Report::Started { .. } => assert!(bench.exited(run).await.0.status.is_success()),
         other => panic!("{other:?}"),
@@ -139,8 +141,7 @@ async fn many_starts(bench: &mut Bench) -> Tally {
             }
             Report::SpawnFailed { why, .. } => {
                 assert_eq!(why.kind, SpawnFailureKind::Exhausted, "{why}");
-                let half = why.message.contains("killed just after its start");
-                if half {
+                if is_half_started(&why) {
                     tally.half_started += 1;
                 } else {
                     tally.refused += 1;
@@ -150,6 +151,10 @@ async fn many_starts(bench: &mut Bench) -> Tally {
         }
     }
     tally
+}
+
+fn is_half_started(why: &SpawnFailure) -> bool {
+    why.message.contains("killed just after its start")
 }
 
 /// Every descriptor that is left.

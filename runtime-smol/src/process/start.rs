@@ -105,13 +105,18 @@ fn connect_plain(line: &mut process::Command, to: Output) -> io::Result<Option<C
 }
 
 /// Starts the process so that, whatever fails, none is left running unknown.
-/// `line` is consumed: it holds the other end of the pipe.
+///
+/// `line` holds the process's standard descriptors. They are given back as soon
+/// as it has its own: the other end of a pipe must not stay open here, and what
+/// watches the process needs a descriptor, which must not be the one too many
+/// after the process runs. It had three more a moment ago.
 fn launch(
     command: &Command,
     program: &Path,
     mut line: process::Command,
 ) -> Result<Group, SpawnFailure> {
     let child = line.spawn().map_err(|why| not_started(command, program, &why))?;
+    drop(line);
     // The crew reaps: of the child only its number is of use.
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| exhausted(cannot_start(command)))?;
