@@ -33,6 +33,42 @@ fn runs_that_cannot_fit_are_refused_when_the_spawner_is_made() {
 }
 
 #[test]
+fn the_runs_of_all_spawners_are_added_up() {
+    alone("descriptors_run_out::the_runs_of_all_spawners_are_added_up", || {
+        limit(256, 256);
+        // The first one opens what all need.
+        drop(SmolSpawner::new(NonZeroUsize::MIN).unwrap());
+        let all = places_left();
+        let first = SmolSpawner::new(NonZeroUsize::new(all - 1).unwrap()).unwrap();
+        assert_eq!(places_left(), 1);
+        drop(first);
+        assert_eq!(places_left(), all);
+    });
+}
+
+/// How many runs a spawner could have at once.
+fn places_left() -> usize {
+    match SmolSpawner::new(NonZeroUsize::MAX).unwrap_err() {
+        SpawnerError::TooManyRuns { fits, .. } => usize::try_from(fits).unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_soft_limit_is_raised_also_for_the_output_of_runs_that_have_ended() {
+    const TEST: &str = "descriptors_run_out::\
+                        the_soft_limit_is_raised_also_for_the_output_of_runs_that_have_ended";
+    alone(TEST, || {
+        limit(1_024, 2_000);
+        let few = SmolSpawner::new(NonZeroUsize::new(100).unwrap()).unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(1_024), "not without need");
+        drop(few);
+        let _many = SmolSpawner::new(NonZeroUsize::new(250).unwrap()).unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(2_000));
+    });
+}
+
+#[test]
 fn the_soft_limit_is_raised_and_the_children_keep_the_old_one() {
     alone(
         "descriptors_run_out::the_soft_limit_is_raised_and_the_children_keep_the_old_one",

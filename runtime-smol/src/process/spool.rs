@@ -21,7 +21,7 @@ use rustix::io::Errno;
 /// one descriptor, together with its copies; none if nothing was written.
 #[derive(Clone, Default, Debug)]
 pub struct Spool {
-    /// `None`: nothing was written, and the file is used again.
+    /// `None`: nothing was written.
     file: Option<Arc<File>>,
     len: u64,
 }
@@ -47,7 +47,8 @@ impl Spool {
     /// not part of it.
     fn new(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        Ok(Self { file: Some(Arc::new(file)), len })
+        let file = (len > 0).then(|| Arc::new(file));
+        Ok(Self { file, len })
     }
 
     /// How many bytes it has.
@@ -179,6 +180,13 @@ mod tests {
             (text(&spool), text(&spool), spool.len()),
             ("one\ntwo\n".into(), text(&spool), 8)
         );
+    }
+
+    #[test]
+    fn a_file_that_nobody_wrote_to_is_not_kept() {
+        let spool = Spool::new(nameless().unwrap()).unwrap();
+        assert!(spool.file.is_none() && spool.is_empty());
+        assert_eq!(text(&spool), "");
     }
 
     #[test]
