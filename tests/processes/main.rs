@@ -14,6 +14,7 @@ mod many_at_once;
 mod nothing_is_inherited;
 mod nothing_is_left_behind;
 mod places;
+mod refused_signal;
 mod scheduler_outcomes;
 mod scheduler_slots;
 mod spawn_failures;

@@ -81,17 +81,20 @@ impl Group {
     }
 
     /// Sends the signal of `how` to the group. Only while the leader is not reaped.
-    pub(super) fn stop(&self, how: Stop) {
+    /// Whether it reached anybody: a process that has changed its user may not be
+    /// ours to stop.
+    pub(super) fn stop(&self, how: Stop) -> bool {
         match how {
             Stop::Terminate => {
-                self.send(Signal::TERM);
+                let is_sent = self.send(Signal::TERM);
                 // A halted process acts on TERM only when it goes on.
                 self.send(Signal::CONT);
+                is_sent
             }
             Stop::Kill => {
-                self.send(Signal::KILL);
+                let is_sent = self.send(Signal::KILL);
                 // The leader may have moved to another group.
-                self.send_to_leader(Signal::KILL);
+                self.send_to_leader(Signal::KILL) || is_sent
             }
         }
     }
@@ -103,20 +106,26 @@ impl Group {
         }
     }
 
-    fn send(&self, signal: Signal) {
+    fn send(&self, signal: Signal) -> bool {
         match kill_process_group(self.leader, signal) {
-            Ok(()) => {}
             // Nobody is in the group: the leader has moved to another one.
             Err(Errno::SRCH) => self.send_to_leader(signal),
-            Err(why) => tracing::warn!(pid = self.pid(), ?signal, %why, "signal not sent"),
+            result => self.is_sent(signal, result),
         }
     }
 
-    fn send_to_leader(&self, signal: Signal) {
+    fn send_to_leader(&self, signal: Signal) -> bool {
         match pidfd_send_signal(&self.pidfd, signal) {
-            Ok(()) | Err(Errno::SRCH) => {}
-            Err(why) => tracing::warn!(pid = self.pid(), ?signal, %why, "signal not sent"),
+            Err(Errno::SRCH) => false,
+            result => self.is_sent(signal, result),
         }
+    }
+
+    fn is_sent(&self, signal: Signal, result: Result<(), Errno>) -> bool {
+        if let Err(why) = result {
+            tracing::warn!(pid = self.pid(), ?signal, %why, "signal not sent");
+        }
+        result.is_ok()
     }
 }
 
