@@ -8,12 +8,13 @@ use std::path::Path;
 use std::process::{self, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 use sched_core::{SpawnFailure, SpawnFailureKind};
 
 use super::capture::Capture;
 use super::command::{Command, Output};
-use super::error::{exhausted, failed};
+use super::error::{bad_command, exhausted, failed};
 use super::group::{Group, kill_and_reap};
 use super::limits;
 use super::program;
@@ -121,10 +122,7 @@ fn launch(
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| exhausted(cannot_start(command)))?;
     limits::restore(pid);
-    Group::new(pid).map_err(|why| {
-        kill_and_reap(pid);
-        half_started(command, &why)
-    })
+    Group::new(pid).map_err(|why| half_started(command, pid, why))
 }
 
 fn cannot_start(command: &Command) -> String {
@@ -144,9 +142,39 @@ fn not_started(command: &Command, program: &Path, why: &io::Error) -> SpawnFailu
     }
 }
 
-/// It ran for a moment. Whatever the system called the trouble, it was about
-/// the machine, not the command.
-fn half_started(command: &Command, why: &io::Error) -> SpawnFailure {
+/// It runs, or ran for a moment, and cannot be watched. It must not be started
+/// again and again where that would end the same way.
+fn half_started(command: &Command, pid: Pid, why: Errno) -> SpawnFailure {
     let what = cannot_start(command);
-    exhausted(format!("{what}: {why}, so that it was killed just after its start"))
+    if why == Errno::SRCH {
+        // Its number may be a stranger's by now.
+        return bad_command(format!(
+            "{what}: it was started, but something in this program reaps processes that are \
+             not its own (or ignores SIGCHLD): how it ended is not known"
+        ));
+    }
+    match kill_and_reap(pid) {
+        // Whatever the system called the trouble, it was about the machine.
+        Ok(()) => exhausted(format!("{what}: {why}, so that it was killed just after its start")),
+        Err(refused) => bad_command(format!(
+            "{what}: it was started as process {pid}, but cannot be watched ({why}) nor killed \
+             ({refused}): it runs on"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_others_have_reaped_is_not_started_again_and_again() {
+        let mut child = process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        child.wait().unwrap();
+        let why = Group::new(pid).unwrap_err();
+        let failure = half_started(&Command::new("true"), pid, why);
+        assert_eq!(failure.kind, SpawnFailureKind::Command, "{failure}");
+        assert!(failure.message.contains("SIGCHLD"), "{failure}");
+    }
 }
