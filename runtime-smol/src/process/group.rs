@@ -202,9 +202,10 @@ mod tests {
 
     #[test]
     fn what_nobody_knows_of_is_killed_and_reaped() {
-        let shell = shell("");
+        let mut shell = shell("");
         assert_eq!(kill_and_reap(Pid::from_child(&shell)), Ok(()));
         assert!(!is_there(&shell));
+        shell.wait().expect_err("nobody to wait for");
     }
 
     #[test]
@@ -235,5 +236,6 @@ mod tests {
             assert!(since.elapsed() < Duration::from_secs(60), "nobody has reaped it");
             thread::yield_now();
         }
+        shell.wait().expect_err("nobody to wait for");
     }
 }

@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -116,13 +118,38 @@ fn launch(
     program: &Path,
     mut line: process::Command,
 ) -> Result<Group, SpawnFailure> {
-    let child = line.spawn().map_err(|why| not_started(command, program, &why))?;
+    let child = patiently(|| line.spawn(), thread::sleep);
+    let child = child.map_err(|why| not_started(command, program, &why))?;
     drop(line);
     // The crew reaps: of the child only its number is of use.
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| exhausted(cannot_start(command)))?;
     limits::restore(pid);
     Group::new(pid).map_err(|why| half_started(command, pid, why))
+}
+
+/// Tries again for 63 ms if the program is open for writing (`ETXTBSY`).
+///
+/// Whoever has just written it may have closed it long ago: a process that is
+/// being started by another thread has a copy of every descriptor until it has
+/// its own program. That is over in a moment. What is busy for longer is told as
+/// the command's trouble: as the machine's it would hold up all others, for as
+/// long as somebody has this one file open.
+fn patiently<T>(
+    mut spawn: impl FnMut() -> io::Result<T>,
+    mut wait: impl FnMut(Duration),
+) -> io::Result<T> {
+    const FIRST: Duration = Duration::from_millis(1);
+    const TRIES: u32 = 6;
+    for doublings in 0..TRIES {
+        match spawn() {
+            Err(why) if why.kind() == io::ErrorKind::ExecutableFileBusy => {
+                wait(FIRST * (1 << doublings));
+            }
+            result => return result,
+        }
+    }
+    spawn()
 }
 
 fn cannot_start(command: &Command) -> String {
@@ -165,7 +192,35 @@ fn half_started(command: &Command, pid: Pid, why: Errno) -> SpawnFailure {
 
 #[cfg(test)]
 mod tests {
+    use std::{env, fs};
+
     use super::*;
+
+    #[test]
+    fn a_program_that_is_busy_is_tried_again_but_not_for_ever() {
+        let path = env::temp_dir().join(format!("sched-busy-{}", process::id()));
+        fs::copy(program::resolve(&Command::new("true")).unwrap(), &path).unwrap();
+        let writer = File::options().append(true).open(&path).unwrap();
+        let (mut tries, mut waited) = (0, Duration::ZERO);
+        let spawn = || {
+            tries += 1;
+            process::Command::new(&path).spawn()
+        };
+        let why = patiently(spawn, |time| waited += time).unwrap_err();
+        drop(writer);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(why.kind(), io::ErrorKind::ExecutableFileBusy);
+        assert_eq!((tries, waited), (7, Duration::from_millis(63)));
+    }
+
+    #[test]
+    fn a_program_that_was_busy_for_a_moment_is_started() {
+        let mut results = [Err(Errno::TXTBSY), Err(Errno::TXTBSY), Ok(7)].into_iter();
+        let spawn = || Ok(results.next().unwrap()?);
+        assert_eq!(patiently(spawn, |_| ()).unwrap(), 7);
+        let missing = patiently(|| Err::<(), _>(Errno::NOENT.into()), |_| panic!("in vain"));
+        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_process_that_others_have_reaped_is_not_started_again_and_again() {
