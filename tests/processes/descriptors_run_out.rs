@@ -48,8 +48,8 @@ fn the_runs_of_all_spawners_are_added_up() {
 
 /// How many runs a spawner could have at once.
 fn places_left() -> usize {
-    match SmolSpawner::new(NonZeroUsize::MAX).unwrap_err() {
-        SpawnerError::TooManyRuns { fits, .. } => usize::try_from(fits).unwrap(),
+    match SmolSpawner::new(NonZeroUsize::MAX).expect_err("a limit") {
+        SpawnerError::TooManyRuns { fits, .. } => usize::try_from(fits).expect("a small number"),
         other => panic!("{other}"),
     }
 }

@@ -10,13 +10,15 @@ use sched_core::{SpawnFailure, SpawnFailureKind};
 pub enum SpawnerError {
     /// The limit of descriptors leaves no room for so many runs.
     #[error(
-        "{max_runs} runs at once may need {needed} descriptors, and the hard limit is {limit}: \
+        "{max_runs} runs at once, with all else in this program, may need {needed} descriptors, \
+         and the hard limit is {limit}: \
          use at most {fits} slots, or raise the limit (ulimit -Hn, LimitNOFILE=)"
     )]
     TooManyRuns {
         /// How many runs were asked for.
         max_runs: usize,
-        /// How many descriptors they need, with those that are open now.
+        /// How many descriptors they need, with those that are open now and
+        /// those that the other runs of this program may need.
         needed: u64,
         /// How many this program may have.
         limit: u64,

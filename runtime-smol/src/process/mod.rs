@@ -67,8 +67,11 @@
 //!   learns how it ended: a [`SmolSpawner`] refuses to be made then.
 //! - When the program ends or is killed, its processes live on, unless it has
 //!   posted a [`Guard`]. Stop them and await their ends first.
-//! - At the edge of the limit of descriptors a process may run for a moment and
-//!   then be killed and told as a failure to start: see [`SpawnFailureKind::Exhausted`].
+//! - At the edge of the limit of descriptors, where other threads open some at the
+//!   same time, a process may run for a moment and then be killed and told as a
+//!   failure to start: see [`SpawnFailureKind::Exhausted`].
+//! - A process that has changed its user (a set-uid program) may not be ours to
+//!   stop: it ends when it likes, and its slot is taken until then.
 //!
 //! [`SpawnFailureKind::Exhausted`]: sched_core::SpawnFailureKind::Exhausted
 
@@ -88,6 +91,7 @@ mod spawner;
 mod spool;
 mod start;
 mod task;
+mod want;
 mod watch;
 
 pub use capture::CapturedOutput;

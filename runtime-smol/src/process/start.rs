@@ -18,10 +18,8 @@ use super::capture::Capture;
 use super::command::{Command, Output};
 use super::error::{bad_command, exhausted, failed};
 use super::group::{Group, kill_and_reap};
-use super::limits;
-use super::program;
 use super::spares::{Spares, Spooling};
-use super::spool;
+use super::{limits, program, spool, want};
 
 /// A process that was started and that must be ended and reaped.
 #[derive(Debug)]
@@ -36,6 +34,18 @@ pub(super) type Variables = Vec<(&'static str, String)>;
 
 /// Starts `command`. Blocks for 0.1 to 0.6 ms.
 pub(super) fn start(
+    command: &Command,
+    vars: &Variables,
+    spares: &Arc<Spares>,
+) -> Result<Started, SpawnFailure> {
+    try_start(command, vars, spares).inspect_err(|why| {
+        if why.kind == SpawnFailureKind::Exhausted {
+            want::tell(why);
+        }
+    })
+}
+
+fn try_start(
     command: &Command,
     vars: &Variables,
     spares: &Arc<Spares>,
