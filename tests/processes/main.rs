@@ -7,6 +7,7 @@ mod dropped;
 mod environment;
 mod exit_is_told;
 mod exit_races_stop;
+mod full_disk;
 mod group_ends_with_its_leader;
 mod guard;
 mod halted_child_is_terminated;
