@@ -60,9 +60,11 @@
 //!
 //! - A descendant that leaves the process group (`setsid`, as daemons do) is
 //!   not found again and lives on. Only a control group could hold it.
-//! - As process 1 of a container this program would inherit such orphans, and
-//!   those that it kills with their group, and nothing reaps them: run it under
-//!   an init (`docker run --init`).
+//! - As process 1 of a container, or as a subreaper (`PR_SET_CHILD_SUBREAPER`),
+//!   this program would inherit such orphans, and those that it kills with their
+//!   group, and nothing reaps them: run it under an init (`docker run --init`).
+//! - After a `fork` of this program without `exec` the copy has no crew, and shares
+//!   what the crew is woken by: it must not start or stop anything.
 //! - If SIGCHLD is ignored the system reaps every process by itself, and nobody
 //!   learns how it ended: a [`SmolSpawner`] refuses to be made then.
 //! - When the program ends or is killed, its processes live on, unless it has
