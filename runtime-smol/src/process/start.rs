@@ -32,7 +32,7 @@ pub(super) struct Started {
 /// Variables for the process, which win over those of its command.
 pub(super) type Variables = Vec<(&'static str, String)>;
 
-/// Starts `command`. Blocks for 0.1 to 0.6 ms.
+/// Starts `command`. Blocks for 0.1 to 0.6 ms, longer if the program is [busy](patiently).
 pub(super) fn start(
     command: &Command,
     vars: &Variables,
