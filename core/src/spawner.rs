@@ -20,8 +20,8 @@ use crate::id::{JobId, RunId, SlotId};
 ///   starting it takes effect as soon as there is a process. On one that has
 ///   already ended, or that the spawner does not know, it does nothing.
 /// - `handle_exit` means *reaped*: the process is gone, all that it left behind
-///   in its process group has been killed, and no signal can reach a stranger
-///   that was given its number since.
+///   in its process group has been sent KILL (and may take a moment yet to die),
+///   and no signal can reach a stranger that was given its number since.
 ///
 /// Faults are decorators: a spawner that wraps another and refuses, delays or
 /// loses calls is how the tests of this project make trouble.
@@ -133,9 +133,9 @@ pub enum SpawnFailureKind {
     /// It is about this command: no such program, no permission. Another try
     /// would fail the same way.
     Command,
-    /// It is about this machine: no memory, processes or descriptors left
-    /// (`ENOMEM`, `EAGAIN`, `EMFILE`, `ENFILE`). Any other command would have
-    /// failed too; a later try may not.
+    /// It is about this machine: no memory, processes, descriptors or room on
+    /// the disk left (`ENOMEM`, `EAGAIN`, `EMFILE`, `ENFILE`, `ENOSPC`,
+    /// `EDQUOT`). Any other command would have failed too; a later try may not.
     Exhausted,
 }
 

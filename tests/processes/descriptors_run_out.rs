@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sched_core::{SpawnFailureKind, Stop};
+use sched_core::{SpawnFailure, SpawnFailureKind, Stop};
 use sched_runtime_smol::{Command, Output, Report, SmolSpawner, SpawnerError};
 use sched_tests::processes::{Bench, alone, children, sh, sleeper, within_a_minute};
 
@@ -29,6 +29,42 @@ fn runs_that_cannot_fit_are_refused_when_the_spawner_is_made() {
             }
             other => panic!("{other}"),
         }
+    });
+}
+
+#[test]
+fn the_runs_of_all_spawners_are_added_up() {
+    alone("descriptors_run_out::the_runs_of_all_spawners_are_added_up", || {
+        limit(256, 256);
+        // The first one opens what all need.
+        drop(SmolSpawner::new(NonZeroUsize::MIN).unwrap());
+        let all = places_left();
+        let first = SmolSpawner::new(NonZeroUsize::new(all - 1).unwrap()).unwrap();
+        assert_eq!(places_left(), 1);
+        drop(first);
+        assert_eq!(places_left(), all);
+    });
+}
+
+/// How many runs a spawner could have at once.
+fn places_left() -> usize {
+    match SmolSpawner::new(NonZeroUsize::MAX).expect_err("a limit") {
+        SpawnerError::TooManyRuns { fits, .. } => usize::try_from(fits).expect("a small number"),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_soft_limit_is_raised_also_for_the_output_of_runs_that_have_ended() {
+    const TEST: &str = "descriptors_run_out::\
+                        the_soft_limit_is_raised_also_for_the_output_of_runs_that_have_ended";
+    alone(TEST, || {
+        limit(1_024, 2_000);
+        let few = SmolSpawner::new(NonZeroUsize::new(100).unwrap()).unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(1_024), "not without need");
+        drop(few);
+        let _many = SmolSpawner::new(NonZeroUsize::new(250).unwrap()).unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(2_000));
     });
 }
 
@@ -64,7 +100,7 @@ fn with_none_left_a_start_fails_and_succeeds_again_later() {
             for spare in 0..10 {
                 let mut taken = take_all();
                 taken.truncate(taken.len() - spare);
-                for output in [Output::Null, Output::CAPTURE, Output::Inherit] {
+                for output in [Output::Null, Output::CAPTURE, Output::Inherit, Output::Spool] {
                     tell_one_end(&mut bench, &sh("exit 0").output(output)).await;
                 }
             }
@@ -74,12 +110,14 @@ fn with_none_left_a_start_fails_and_succeeds_again_later() {
     });
 }
 
-/// It may start or not, but what is told is true.
+/// It may start or not, but what is told is true. And as nobody takes what it
+/// gives back, it does not start half way.
 async fn tell_one_end(bench: &mut Bench, command: &Command) {
     let run = bench.spawn(command);
     match bench.report().await {
         Report::SpawnFailed { why, .. } => {
-            assert_eq!(why.kind, SpawnFailureKind::Exhausted, "{why}")
+            assert_eq!(why.kind, SpawnFailureKind::Exhausted, "{why}");
+            assert!(!is_half_started(&why), "{why}");
         }
         Report::Started { .. } => assert!(bench.exited(run).await.0.status.is_success()),
         other => panic!("{other:?}"),
@@ -139,8 +177,7 @@ async fn many_starts(bench: &mut Bench) -> Tally {
             }
             Report::SpawnFailed { why, .. } => {
                 assert_eq!(why.kind, SpawnFailureKind::Exhausted, "{why}");
-                let half = why.message.contains("killed just after its start");
-                if half {
+                if is_half_started(&why) {
                     tally.half_started += 1;
                 } else {
                     tally.refused += 1;
@@ -150,6 +187,10 @@ async fn many_starts(bench: &mut Bench) -> Tally {
         }
     }
     tally
+}
+
+fn is_half_started(why: &SpawnFailure) -> bool {
+    why.message.contains("killed just after its start")
 }
 
 /// Every descriptor that is left.

@@ -1,8 +1,8 @@
 //! What cannot be started is told, with the reason, and holds no place.
 
 use sched_core::{Outcome, SpawnFailureKind};
-use sched_runtime_smol::{Command, Process, Report};
-use sched_tests::processes::{Bench, sh, within_a_minute};
+use sched_runtime_smol::{Command, Output, Process, Report};
+use sched_tests::processes::{Bench, alone_under, sh, within_a_minute};
 
 #[test]
 fn a_bad_command_is_told_with_the_reason() {
@@ -40,5 +40,21 @@ fn a_process_on_its_own_has_it_as_its_outcome() {
             Outcome::SpawnFailed(why) => assert!(why.message.contains("/nowhere/at/all"), "{why}"),
             other => panic!("{other:?}"),
         }
+    });
+}
+
+#[test]
+fn a_directory_that_cannot_take_output_is_told_by_its_name() {
+    const TEST: &str = "spawn_failures::a_directory_that_cannot_take_output_is_told_by_its_name";
+    alone_under(&["env", "TMPDIR=/nowhere/at/all"], TEST, || {
+        within_a_minute(async {
+            let mut bench = Bench::new(1);
+            bench.spawn(&sh("exit 0").output(Output::Spool));
+            let Report::SpawnFailed { why, .. } = bench.report().await else {
+                panic!("a process without files for its output");
+            };
+            assert_eq!(why.kind, SpawnFailureKind::Command, "{why}");
+            assert!(why.message.contains("\"/nowhere/at/all\": No such file"), "{why}");
+        });
     });
 }

@@ -10,13 +10,15 @@ use sched_core::{SpawnFailure, SpawnFailureKind};
 pub enum SpawnerError {
     /// The limit of descriptors leaves no room for so many runs.
     #[error(
-        "{max_runs} runs at once may need {needed} descriptors, and the hard limit is {limit}: \
+        "{max_runs} runs at once, with all else in this program, may need {needed} descriptors, \
+         and the hard limit is {limit}: \
          use at most {fits} slots, or raise the limit (ulimit -Hn, LimitNOFILE=)"
     )]
     TooManyRuns {
         /// How many runs were asked for.
         max_runs: usize,
-        /// How many descriptors they need, with those that are open now.
+        /// How many descriptors they need, with those that are open now and
+        /// those that the other runs of this program may need.
         needed: u64,
         /// How many this program may have.
         limit: u64,
@@ -65,8 +67,13 @@ pub(super) fn exhausted(message: String) -> SpawnFailure {
     SpawnFailure { kind: SpawnFailureKind::Exhausted, message }
 }
 
+/// Whether waiting may help. A full disk or a used up quota gets room again as
+/// other files go, and until then no command finds room for its output. A disk
+/// that is read-only, broken or not there stays so until somebody mends it: that
+/// must be told, not waited for.
 fn kind(why: &io::Error) -> SpawnFailureKind {
-    const EXHAUSTED: [Errno; 4] = [Errno::NOMEM, Errno::AGAIN, Errno::MFILE, Errno::NFILE];
+    const EXHAUSTED: [Errno; 6] =
+        [Errno::NOMEM, Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOSPC, Errno::DQUOT];
     match Errno::from_io_error(why) {
         Some(errno) if EXHAUSTED.contains(&errno) => SpawnFailureKind::Exhausted,
         _ => SpawnFailureKind::Command,
@@ -84,6 +91,10 @@ mod tests {
             (Errno::NFILE, SpawnFailureKind::Exhausted),
             (Errno::NOMEM, SpawnFailureKind::Exhausted),
             (Errno::AGAIN, SpawnFailureKind::Exhausted),
+            (Errno::NOSPC, SpawnFailureKind::Exhausted),
+            (Errno::DQUOT, SpawnFailureKind::Exhausted),
+            (Errno::ROFS, SpawnFailureKind::Command),
+            (Errno::IO, SpawnFailureKind::Command),
             (Errno::NOENT, SpawnFailureKind::Command),
             (Errno::ACCESS, SpawnFailureKind::Command),
             (Errno::TOOBIG, SpawnFailureKind::Command),

@@ -4,21 +4,32 @@ use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_open};
 use rustix::process::{Signal, prlimit, setrlimit};
 
 use super::error::SpawnerError;
+use super::spares::BEYOND;
 
 /// What a run holds until it is reaped: its pidfd, and the pipe of its output or
 /// its two files.
-pub(super) const PER_RUN: u64 = 3;
+const PER_RUN: u64 = 3;
+/// What a run holds after that, if it wrote to both its files, until nobody has
+/// its output any more.
+const PER_OUTPUT: u64 = 2;
 /// What is open for a moment while a thread starts a process: three copies of
 /// `/dev/null` or of the other end of the output, that end, and a pipe of the
 /// standard library's.
 const PER_START: u64 = 6;
+/// The spare files of an owner of runs beyond those that its runs have, and what
+/// tells when they are free.
+const SPARE: u64 = 2 * BEYOND as u64 + 2;
 /// For everything else that this program may open: sockets, files, pools.
 const MARGIN: u64 = 64;
+
+/// The runs for which there are places in the whole program.
+static PLACES: AtomicUsize = AtomicUsize::new(0);
 
 /// The soft limit before it was raised, for the processes to come.
 static BEFORE: OnceLock<Rlimit> = OnceLock::new();
@@ -34,40 +45,86 @@ pub(super) fn check_waiting() -> Result<(), SpawnerError> {
     }
 }
 
-/// Makes room for the descriptors of `max_runs` runs, or says why there is none.
+/// Places for runs, which count for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Places(usize);
+
+impl Places {
+    /// Whether there is [room](make_room) for them is another question.
+    pub(super) fn take(count: usize) -> Self {
+        PLACES.fetch_add(count, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        PLACES.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+/// Makes room for the descriptors of `max_runs` runs beside those that have their
+/// places already, or says why there is none. What others' runs have open now is
+/// counted twice, as open and as theirs to come: too much, but never too little.
+/// The places are [taken](Places::take) after that: of two who ask at the same
+/// moment each finds room.
 pub(super) fn make_room(max_runs: NonZeroUsize, starts: usize) -> Result<(), SpawnerError> {
-    let base = open_now() + MARGIN + starts as u64 * PER_START;
-    let needed = (max_runs.get() as u64).saturating_mul(PER_RUN).saturating_add(base);
+    let taken = PLACES.load(Ordering::Relaxed) as u64;
+    let runs = taken.saturating_add(max_runs.get() as u64);
+    let open = open_now() + MARGIN + SPARE + starts as u64 * PER_START;
+    let base = taken.saturating_mul(PER_RUN).saturating_add(open);
+    let needed = runs.saturating_mul(PER_RUN).saturating_add(open);
     let limit = getrlimit(Resource::Nofile);
     let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
-    if needed <= soft {
-        return Ok(());
-    }
     if needed > hard {
         let fits = hard.saturating_sub(base) / PER_RUN;
         let max_runs = max_runs.get();
         return Err(SpawnerError::TooManyRuns { max_runs, needed, limit: hard, fits });
     }
-    raise(&limit).map_err(|why| SpawnerError::Raise { from: soft, to: hard, why })
+    // Nobody is refused for the output that others may hold, but it is thought of.
+    let wanted = runs.saturating_mul(PER_OUTPUT).saturating_add(needed);
+    if wanted <= soft || soft == hard {
+        return Ok(());
+    }
+    match raise(&limit) {
+        Err(why) if needed > soft => Err(SpawnerError::Raise { from: soft, to: hard, why }),
+        Err(why) => {
+            tracing::debug!(%why, "the limit of descriptors stays at {soft}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Gives a new process the soft limit that this program once had: programs
 /// that use `select` break above 1,024.
 pub(super) fn restore(process: Pid) {
     if let Some(before) = BEFORE.get() {
-        if let Err(why) = prlimit(Some(process), Resource::Nofile, *before) {
+        if let Err(why) = restore_to(before, process) {
             // Dead already, or with other rights than ours.
             tracing::debug!(pid = process.as_raw_pid(), %why, "a raised limit was inherited");
         }
     }
 }
 
+fn restore_to(before: &Rlimit, process: Pid) -> io::Result<()> {
+    let found = prlimit(Some(process), Resource::Nofile, *before)?;
+    if found != raised(before) {
+        // It runs already, and was faster: it has set one of its own.
+        prlimit(Some(process), Resource::Nofile, found)?;
+    }
+    Ok(())
+}
+
 fn raise(limit: &Rlimit) -> io::Result<()> {
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised)?;
+    setrlimit(Resource::Nofile, raised(limit))?;
     let before = BEFORE.get_or_init(|| *limit);
     tracing::info!(from = before.current, to = limit.maximum, "limit of descriptors raised");
     Ok(())
+}
+
+const fn raised(limit: &Rlimit) -> Rlimit {
+    Rlimit { current: limit.maximum, maximum: limit.maximum }
 }
 
 /// As this program was told by whoever started it. Without /proc: no.
@@ -82,4 +139,31 @@ fn open_now() -> u64 {
     /// Without /proc: a guess.
     const UNKNOWN: u64 = 64;
     fs::read_dir("/proc/self/fd").map_or(UNKNOWN, |entries| entries.count() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_set_a_limit_of_its_own_keeps_it() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 50; echo set; read never"]);
+        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let result =
+            restore_to(&Rlimit { current: Some(60), maximum: hard }, Pid::from_child(&shell));
+        let limits = fs::read_to_string(format!("/proc/{}/limits", shell.id())).unwrap();
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let words: Vec<_> = line.split_whitespace().collect();
+        // Without the right to raise what it has lowered, nothing was done at all.
+        assert_eq!(words[3..5], ["50", "50"], "{result:?}");
+    }
 }

@@ -29,11 +29,15 @@
 //!
 //! The environment, with the additions of its [`Command`] and, under a
 //! scheduler, `SCHED_JOB`, `SCHED_RUN`, `SCHED_ATTEMPT` and `SCHED_SLOT`. No
-//! descriptor but 0, 1 and 2, and no signal handler. Three things pass through,
+//! descriptor but 0, 1 and 2, and no signal handler. Some things pass through,
 //! because only unsafe code could stop them: descriptors that this program was
 //! itself given without the close-on-exec flag, signals it was told to ignore
-//! (as by `nohup`), and signals blocked in the thread whose call was the
-//! first to start a process.
+//! (as by `nohup`), and what belongs to a thread: blocked signals, processors it
+//! is pinned to, its nice value and scheduling policy, namespaces and system call
+//! filters of its own. The threads of the crew have these from whoever's call
+//! made them: the first to start a process, and, as they end when they are idle,
+//! any later one that finds none. So start nothing from a thread that has of these
+//! what no process is to have.
 //!
 //! # Hidden costs
 //!
@@ -45,25 +49,31 @@
 //!   of its own, and panic if it cannot. [`async_process::driver`] runs as a task
 //!   instead; where there are pidfds it has nothing to do.
 //! - One descriptor a process, two when its output is captured, three when it
-//!   is spooled (the latter two until nobody holds the output any more; where
-//!   nothing was written, they are kept for the next run). The soft
-//!   limit of descriptors is raised to the hard one if the runs of a
-//!   [`SmolSpawner`] need it; processes started after that get the old soft
-//!   limit back.
+//!   is spooled (the latter two until nobody holds the output any more, but a file
+//!   that nobody wrote to is not held; where nothing was written to either, they
+//!   are kept for the next run). The soft limit of descriptors is raised to the
+//!   hard one if the runs of all [`SmolSpawner`]s and schedulers of the program,
+//!   with the output of as many that have ended, need it; processes started after
+//!   that get the old soft limit back, a moment after they have begun.
 //!
 //! # Limits
 //!
 //! - A descendant that leaves the process group (`setsid`, as daemons do) is
 //!   not found again and lives on. Only a control group could hold it.
-//! - As process 1 of a container this program would inherit such orphans, and
-//!   those that it kills with their group, and nothing reaps them: run it under
-//!   an init (`docker run --init`).
+//! - As process 1 of a container, or as a subreaper (`PR_SET_CHILD_SUBREAPER`),
+//!   this program would inherit such orphans, and those that it kills with their
+//!   group, and nothing reaps them: run it under an init (`docker run --init`).
+//! - After a `fork` of this program without `exec` the copy has no crew, and shares
+//!   what the crew is woken by: it must not start or stop anything.
 //! - If SIGCHLD is ignored the system reaps every process by itself, and nobody
 //!   learns how it ended: a [`SmolSpawner`] refuses to be made then.
 //! - When the program ends or is killed, its processes live on, unless it has
 //!   posted a [`Guard`]. Stop them and await their ends first.
-//! - At the edge of the limit of descriptors a process may run for a moment and
-//!   then be killed and told as a failure to start: see [`SpawnFailureKind::Exhausted`].
+//! - At the edge of the limit of descriptors, where other threads open some at the
+//!   same time, a process may run for a moment and then be killed and told as a
+//!   failure to start: see [`SpawnFailureKind::Exhausted`].
+//! - A process that has changed its user (a set-uid program) may not be ours to
+//!   stop: it ends when it likes, and its slot is taken until then.
 //!
 //! [`SpawnFailureKind::Exhausted`]: sched_core::SpawnFailureKind::Exhausted
 
@@ -83,6 +93,7 @@ mod spawner;
 mod spool;
 mod start;
 mod task;
+mod want;
 
 pub use capture::CapturedOutput;
 pub use command::{Command, Output};

@@ -145,8 +145,7 @@ impl Process {
     /// The process may have been faster than the stop: then nothing is sent.
     fn stop(&mut self, how: Stop) {
         if self.group.leader() == Leader::Alive {
-            self.group.stop(how);
-            self.after_stop = true;
+            self.after_stop |= self.group.stop(how);
         }
     }
 

@@ -7,6 +7,7 @@ use sched_core::{RunId, RunInfo, SpawnFailure, Stop};
 
 use super::command::Command;
 use super::crew::{Launch, launch};
+use super::limits::Places;
 use super::run::{Owner, Run};
 use super::spares::Spares;
 use super::start::Variables;
@@ -17,17 +18,23 @@ use super::start::Variables;
 pub(crate) struct Runs {
     under_way: HashMap<RunId, Arc<Run>>,
     spares: Arc<Spares>,
+    /// `None`: one that is alone is not counted.
+    _places: Option<Places>,
 }
 
 impl Runs {
     /// None yet, and so many at once.
     pub(crate) fn new(most: usize) -> Self {
-        Self { under_way: HashMap::new(), spares: Spares::new(most) }
+        Self {
+            under_way: HashMap::new(),
+            spares: Spares::new(most),
+            _places: Some(Places::take(most)),
+        }
     }
 
     /// One that will be alone: what it leaves is of no use to others.
     pub(super) fn one() -> Self {
-        Self { under_way: HashMap::new(), spares: Spares::new(0) }
+        Self { under_way: HashMap::new(), spares: Spares::new(0), _places: None }
     }
 
     /// How many are under way.

@@ -33,7 +33,7 @@ use super::spool::{SpooledOutput, nameless};
 
 /// How many pairs there may be beyond those of the runs: some wait until they
 /// are closed.
-const BEYOND: usize = 2 * STARTS;
+pub(super) const BEYOND: usize = 2 * STARTS;
 
 /// The files of the runs that there may be at once.
 #[derive(Debug)]

@@ -71,7 +71,8 @@ pub enum Report {
         /// Why not.
         why: SpawnFailure,
     },
-    /// It is reaped, and its process group is gone.
+    /// It is reaped, and what was left of its process group has been sent KILL:
+    /// that may take a moment yet to be gone, with its ports and locks.
     Exited {
         /// Whose.
         run: RunId,
@@ -98,8 +99,9 @@ impl SmolSpawner {
     ///
     /// # Errors
     ///
-    /// The limit of descriptors leaves no room for so many runs (the soft limit
-    /// is raised if that helps), or the ends of processes cannot be awaited.
+    /// The limit of descriptors leaves no room for so many runs beside those of
+    /// the other spawners and schedulers of this program (the soft limit is raised
+    /// if that helps), or the ends of processes cannot be awaited.
     pub fn new(max_runs: NonZeroUsize) -> Result<(Self, Receiver<Report>), SpawnerError> {
         make_room(max_runs)?;
         Ok(Self::with(Runs::new(max_runs.get()), max_runs.get()))

@@ -9,7 +9,7 @@ use std::env;
 use std::fs::{File, OpenOptions, remove_file};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
@@ -21,7 +21,7 @@ use rustix::io::Errno;
 /// one descriptor, together with its copies; none if nothing was written.
 #[derive(Clone, Default, Debug)]
 pub struct Spool {
-    /// `None`: nothing was written, and the file is used again.
+    /// `None`: nothing was written.
     file: Option<Arc<File>>,
     len: u64,
 }
@@ -47,7 +47,8 @@ impl Spool {
     /// not part of it.
     fn new(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        Ok(Self { file: Some(Arc::new(file)), len })
+        let file = (len > 0).then(|| Arc::new(file));
+        Ok(Self { file, len })
     }
 
     /// How many bytes it has.
@@ -112,10 +113,20 @@ impl Read for SpoolReader<'_> {
     }
 }
 
-/// An empty file in `$TMPDIR`, or else in `/tmp`. Appending, so that processes
-/// that open it once more (`/dev/stdout`) do not write over each other.
+/// An empty file in the [`directory`]. Appending, so that processes that open it
+/// once more (`/dev/stdout`) do not write over each other.
+///
+/// # Errors
+///
+/// The system's own: whether it is the machine's trouble or the command's is
+/// told by its number.
 pub(super) fn nameless() -> io::Result<File> {
-    nameless_in(&env::temp_dir())
+    nameless_in(&directory())
+}
+
+/// `$TMPDIR`, or else `/tmp`.
+pub(super) fn directory() -> PathBuf {
+    env::temp_dir()
 }
 
 fn nameless_in(dir: &Path) -> io::Result<File> {
@@ -124,10 +135,7 @@ fn nameless_in(dir: &Path) -> io::Result<File> {
         Ok(file) => Ok(file.into()),
         // Some file systems (NFS, old overlays) make no files without a name.
         Err(Errno::OPNOTSUPP | Errno::ISDIR) => named_for_a_moment(dir),
-        Err(why) => {
-            let why = io::Error::from(why);
-            Err(io::Error::new(why.kind(), format!("temporary file in {dir:?}: {why}")))
-        }
+        Err(why) => Err(why.into()),
     }
 }
 
@@ -172,6 +180,13 @@ mod tests {
             (text(&spool), text(&spool), spool.len()),
             ("one\ntwo\n".into(), text(&spool), 8)
         );
+    }
+
+    #[test]
+    fn a_file_that_nobody_wrote_to_is_not_kept() {
+        let spool = Spool::new(nameless().unwrap()).unwrap();
+        assert!(spool.file.is_none() && spool.is_empty());
+        assert_eq!(text(&spool), "");
     }
 
     #[test]
