@@ -135,14 +135,17 @@ impl Queue {
         }
         self.say(CONSUMER, CHANNEL, amqp::CHANNEL_CLOSE, GOODBYE);
         self.mux.flush(CONSUMER).doing("write to RabbitMQ")?;
-        while self.left.is_none() {
-            self.turn()?;
+        loop {
+            match self.left {
+                Some(0) => return Ok(()),
+                Some(left) => {
+                    let text = format_args!("{left} acknowledgements were not heard");
+                    return Err(Trouble::wrong(text));
+                }
+                None => self.turn()?,
+            }
             patience(began, "RabbitMQ does not delete its queue")?;
         }
-        if self.acknowledged > self.published || self.left != Some(0) {
-            return Err(Trouble::wrong("some jobs were delivered twice, or not acknowledged"));
-        }
-        Ok(())
     }
 
     fn register(&mut self) -> Result<()> {
@@ -263,8 +266,8 @@ impl Queue {
     fn deliver(&mut self, fields: &mut Fields<'_>) -> Result<()> {
         let (_consumer, tag, again) = (fields.string()?, fields.u64()?, fields.u8()? & 1 == 1);
         self.delivered += 1;
-        if again || tag != self.delivered {
-            return Err(Trouble::wrong("RabbitMQ delivers a job twice, or out of order"));
+        if again || tag != self.delivered || tag > self.published {
+            return Err(Trouble::wrong("RabbitMQ delivers a job twice, or leaves one out"));
         }
         Ok(())
     }
@@ -306,3 +309,6 @@ impl Confirms {
         self.confirmed == self.published
     }
 }
+
+#[cfg(test)]
+mod tests;
