@@ -104,7 +104,7 @@ impl Server {
             BufReader::new(output).read_line(&mut line).doing("read an address")?;
         }
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.ok_or_else(|| Trouble::wrong("a server ended before it listened"))?;
+        let port = port.ok_or_else(ended_early)?;
         Ok(Self { process, port })
     }
 
@@ -117,7 +117,7 @@ impl Server {
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if as_pid(process.pid).is_some_and(has_ended) {
-                return Err(Trouble::wrong("a server ended before it listened"));
+                return Err(ended_early());
             }
             if began.elapsed() > STARTUP {
                 return Err(Trouble::wrong("a server does not listen"));
@@ -134,6 +134,10 @@ impl Server {
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
+}
+
+fn ended_early() -> Trouble {
+    Trouble::wrong("a server ended before it listened")
 }
 
 /// Finds a program where programs and servers are installed.

@@ -161,7 +161,8 @@ fn a_close_is_told_with_its_text() {
 
 #[test]
 fn acknowledgements_that_were_not_heard_are_an_error() {
-    for (left, trouble) in [(0, None), (3, Some("acknowledgements that RabbitMQ has not heard: 3"))] {
+    let trouble = "acknowledgements that RabbitMQ has not heard: 3";
+    for (left, trouble) in [(0, None), (3, Some(trouble))] {
         let (mut queue, listener) = queue(0);
         let server = thread::spawn(move || {
             let [mut consumer, mut producer] = [(); 2].map(|()| listener.accept().unwrap().0);
