@@ -18,8 +18,8 @@ use crate::trouble::{Doing, Result, Trouble};
 /// How long a process may take to end after TERM before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long a server may take until it listens.
-const STARTUP: Duration = Duration::from_secs(10);
+/// How long a server may take until it listens: Erlang's need seconds.
+const STARTUP: Duration = Duration::from_secs(60);
 
 /// A process in a group of its own, which is ended when this is dropped.
 pub(crate) struct Process {
@@ -104,7 +104,7 @@ impl Server {
             BufReader::new(output).read_line(&mut line).doing("read an address")?;
         }
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.ok_or_else(|| Trouble::wrong("a server ended before it listened"))?;
+        let port = port.ok_or_else(ended_early)?;
         Ok(Self { process, port })
     }
 
@@ -116,6 +116,9 @@ impl Server {
         let process = Process::start(&mut command, place)?;
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if as_pid(process.pid).is_some_and(has_ended) {
+                return Err(ended_early());
+            }
             if began.elapsed() > STARTUP {
                 return Err(Trouble::wrong("a server does not listen"));
             }
@@ -131,6 +134,10 @@ impl Server {
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
+}
+
+fn ended_early() -> Trouble {
+    Trouble::wrong("a server ended before it listened")
 }
 
 /// Finds a program where programs and servers are installed.
@@ -166,14 +173,19 @@ fn end(child: &Mutex<Waited>) {
     };
     let _gone = kill_process_group(group, Signal::TERM);
     let began = Instant::now();
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    while matches!(waitid(WaitId::Pid(group), options), Ok(None)) && began.elapsed() < GRACE {
+    while !has_ended(group) && began.elapsed() < GRACE {
         sleep(Duration::from_millis(2));
     }
     // Its number is the group's until it is reaped, and nobody else's.
     let _gone = kill_process_group(group, Signal::KILL);
     waited.reaped = true;
     let _status = waited.child.wait();
+}
+
+/// Whether a child has ended. It is left a zombie.
+fn has_ended(child: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    !matches!(waitid(WaitId::Pid(child), options), Ok(None))
 }
 
 fn as_pid(id: u32) -> Option<Pid> {

@@ -9,6 +9,7 @@ mod limit;
 mod load;
 mod machine;
 mod net;
+mod rabbitmq;
 mod row;
 mod rows;
 #[cfg(test)]

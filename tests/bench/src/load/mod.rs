@@ -10,6 +10,7 @@ mod dialect;
 mod fan;
 pub(crate) mod idle;
 pub(crate) mod jobs;
+pub(crate) mod rabbitmq;
 mod rate;
 
 use std::fmt::Write;

@@ -1,5 +1,6 @@
 //! Sockets without a runtime: one thread, one epoll set.
 
+pub(crate) mod amqp;
 mod hist;
 mod mux;
 pub(crate) mod websocket;

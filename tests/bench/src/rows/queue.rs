@@ -8,16 +8,18 @@ use crate::child::{Server, program};
 use crate::kit::Kit;
 use crate::load::beanstalk::Tube;
 use crate::load::jobs::{Jobs, Pace, Throughput};
+use crate::load::rabbitmq::Queue;
 use crate::machine::{Place, at};
+use crate::rabbitmq::Node;
 use crate::row::{Contender, Figures, Metric, Role, Row, Target, Terms, counted};
-use crate::trouble::{Result, Trouble};
+use crate::trouble::Result;
 
 pub(super) fn rows(kit: &Kit) -> Vec<Row> {
     [1, 64].into_iter().map(|producers| row(kit, producers)).collect()
 }
 
 fn row(kit: &Kit, producers: usize) -> Row {
-    let kit = kit.clone();
+    let (kit, peer) = (kit.clone(), kit.clone());
     Row {
         key: format!("queue-{producers}"),
         what: format!(
@@ -33,9 +35,8 @@ fn row(kit: &Kit, producers: usize) -> Row {
             Contender::new(Role::Peer, "beanstalkd, in memory", move |terms| {
                 Ok(figures(beanstalkd_jobs(&beanstalkd(None)?, producers, pace(terms))?))
             }),
-            Contender::new(Role::Peer, "RabbitMQ", |_| {
-                let what = "a load generator for AMQP";
-                Err(Trouble::missing(what, "measure it with its own perf-test"))
+            Contender::new(Role::Peer, "RabbitMQ, in memory", move |terms| {
+                Ok(figures(rabbitmq_jobs(&Node::start(&peer)?, producers, pace(terms))?))
             }),
         ],
     }
@@ -61,6 +62,10 @@ fn bus_jobs(bus: &Server, producers: usize, pace: Pace) -> Result<Throughput> {
 
 pub(super) fn beanstalkd_jobs(server: &Server, producers: usize, pace: Pace) -> Result<Throughput> {
     at(Place::Load, || Tube::gather(server.port(), producers)?.run(server.pid(), pace))?
+}
+
+fn rabbitmq_jobs(node: &Node, producers: usize, pace: Pace) -> Result<Throughput> {
+    at(Place::Load, || Queue::gather(node.port(), producers)?.run(node.pid(), pace))?
 }
 
 /// beanstalkd; durable in a directory, or in memory.
