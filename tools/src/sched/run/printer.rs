@@ -2,6 +2,7 @@
 //! read it for a while.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io::{self, Write};
 use std::thread;
 
@@ -116,7 +117,9 @@ fn print(message: &Message) -> io::Result<()> {
             }
             note_of(line, &ended.outcome);
         }
-        Message::Refused { number, why } => note(format_args!("line {number} is no job: {why}")),
+        Message::Refused { number, why } => {
+            note_here(format_args!("line {number} is no job: {why}"))
+        }
     }
     Ok(())
 }
@@ -133,8 +136,14 @@ fn print_json(message: &Message) -> io::Result<()> {
 fn note_of(line: &JobLine, outcome: &Outcome) {
     if is_worth_a_note(outcome) {
         let text = one_line(&String::from_utf8_lossy(&line.text));
-        note(format_args!("line {}, {text}: {outcome}", line.number));
+        note_here(format_args!("line {}, {text}: {outcome}", line.number));
     }
+}
+
+/// Says something between what jobs wrote, and waits for whoever reads that. One
+/// who does not listen is none of our concern.
+fn note_here(what: impl fmt::Display) {
+    let _nobody_listens = writeln!(io::stderr().lock(), "sched: {what}");
 }
 
 /// Who ends the run knows that jobs are cancelled; the summary counts them.
