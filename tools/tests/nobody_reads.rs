@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod support;
+#[path = "top/terminal.rs"]
+mod terminal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -13,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::{BUS, Program, SCHED, TEST_SCHEDULER};
+use terminal::Terminal;
 
 /// More than anything here takes.
 const GUARD: Duration = Duration::from_secs(120);
@@ -151,4 +154,22 @@ fn the_demo_plays_to_its_end() {
     drop(command);
     assert_eq!(demo.status(), Some(0));
     assert_eq!(rest(told).trim(), "");
+}
+
+#[test]
+fn the_demo_runs_jobs_behind_a_terminal_that_is_halted() {
+    let arguments = "demo --seconds 3600 --period 0.4 --size 6 --seed 1";
+    let Some(demo) = Terminal::start(arguments, true) else { return };
+    let before = String::from_utf8_lossy(&demo.glass.written).into_owned();
+    let url = before.split("bus at ").nth(1).unwrap().split(',').next().unwrap();
+    demo.halt();
+    // So many that more is drawn meanwhile than a terminal keeps.
+    for n in 0..50 {
+        assert_eq!(waited(url, &["-p", "0", "--runtime", "0.1"]), Some(0), "after {n} jobs");
+    }
+    demo.go_on();
+    demo.press("q");
+    let (written, status) = demo.end();
+    assert_eq!(status, Some(0), "{written}");
+    assert!(written.contains("wasted time"), "{written}");
 }
