@@ -16,8 +16,8 @@ use std::time::Instant;
 
 use self::teller::Teller;
 
-/// How much is kept for a reader who does not read, in bytes: some ten thousand
-/// lines.
+/// How much is kept for a reader who does not read, in bytes: some tens of thousands
+/// of lines.
 const MOST: usize = 4 * 1024 * 1024;
 
 static STDOUT: Voice = Voice::new("stdout", |text| {

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Lines};
 
+/// How long lines are gathered before they are written: one at a time they would
+/// cost two context switches each.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// How long it is waited for somebody to take something, and how long in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(10);
@@ -20,14 +24,15 @@ struct Shared {
     state: Mutex<State>,
     /// There is something to write.
     news: Condvar,
-    /// Something is written.
+    /// Something is written, or everything is.
     progress: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     backlog: Backlog,
-    writing: bool,
+    /// Whether the thread writes, or is about to.
+    awake: bool,
     /// When something was written last.
     written: Instant,
 }
@@ -45,16 +50,19 @@ impl Teller {
     ) -> io::Result<Self> {
         let (backlog, written) = (Backlog::new(most), Instant::now());
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { backlog, writing: false, written }),
+            state: Mutex::new(State { backlog, awake: false, written }),
             news: Condvar::new(),
             progress: Condvar::new(),
         });
         let ours = Arc::clone(&shared);
         let writes = move || {
             loop {
-                let lines = ours.take();
-                let told = write(&lines.text).is_ok();
-                ours.put_down(lines.count, told);
+                ours.until_news();
+                thread::sleep(GATHER);
+                while let Some(lines) = ours.take() {
+                    let told = write(&lines.text).is_ok();
+                    ours.put_down(lines.count, told);
+                }
             }
         };
         thread::Builder::new().name(name.to_owned()).spawn(writes)?;
@@ -65,7 +73,7 @@ impl Teller {
     pub(super) fn tell(&self, line: Vec<u8>) {
         let mut state = self.0.state();
         state.backlog.push(line);
-        if !state.writing {
+        if !std::mem::replace(&mut state.awake, true) {
             self.0.news.notify_one();
         }
     }
@@ -74,7 +82,7 @@ impl Teller {
     /// `asked` is when the waiting began.
     pub(super) fn until_told(&self, asked: Instant) {
         let mut state = self.0.state();
-        while state.writing || !state.backlog.is_empty() {
+        while state.awake {
             let until = (asked.max(state.written) + PATIENCE).min(asked + LONGEST);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -87,20 +95,21 @@ impl Teller {
 }
 
 impl Shared {
-    fn take(&self) -> Lines {
+    fn until_news(&self) {
         let mut state = self.state();
-        loop {
-            if let Some(lines) = state.backlog.take() {
-                state.writing = true;
-                return lines;
-            }
+        while state.backlog.is_empty() {
+            state.awake = false;
+            self.progress.notify_all();
             state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    fn take(&self) -> Option<Lines> {
+        self.state().backlog.take()
+    }
+
     fn put_down(&self, lines: u64, told: bool) {
         let mut state = self.state();
-        state.writing = false;
         if told {
             state.written = Instant::now();
             state.backlog.written();
@@ -183,7 +192,7 @@ mod tests {
             teller.tell(b"nobody\n".to_vec());
             teller.until_told(Instant::now());
             let state = teller.0.state();
-            assert!(!state.writing && state.backlog.is_empty(), "after {n} before it");
+            assert!(!state.awake && state.backlog.is_empty(), "after {n} before it");
         }
     }
 }
