@@ -93,6 +93,16 @@ fn the_most_urgent_line_of_a_file_starts_first() {
 }
 
 #[test]
+fn the_most_urgent_line_starts_first_however_many_before_it_are_no_jobs() {
+    let lines = format!("{}{}0\ttrue\n", "'\n".repeat(255), "9\ttrue\n".repeat(300));
+    let mut told = told("late", &["-s", "1"], &lines);
+    told.retain(|told| told["outcome"] != "refused");
+    assert_eq!((told.len(), &told[0]["line"]), (301, &556.into()));
+    let evicted: Vec<_> = told.iter().filter(|told| told["evictions"] != 0).collect();
+    assert!(evicted.is_empty(), "started before all was read: {evicted:?}");
+}
+
+#[test]
 fn failures_are_told_by_line_and_the_status_is_1() {
     let lines = "true\nsh -c 'exit 3'\necho 'open\nno-such-program\n-1\ttrue\nsleep 60\n";
     let done = run("failures", &["-s", "2", "-t", "2"], lines);

@@ -66,6 +66,7 @@ impl Versioned for Arguments {
 }
 
 fn main() -> ExitCode {
+    let _last_words = cli::LastWords;
     let arguments: Arguments = cli::arguments("bus");
     cli::log_to_stderr("info");
     match smol::block_on(serve(arguments)) {
@@ -103,7 +104,7 @@ async fn serve(arguments: Arguments) -> Result<BusStats, Failure> {
     };
     let mode = mode(config.data.as_deref());
     let server = BusServer::bind(config).await?;
-    cli::print_line(server.local_addr());
+    cli::tell_line(server.local_addr());
     info!("the bus listens at ws://{}/; {mode}", server.local_addr());
     let (handle, events) = (server.handle(), server.events());
     let running = smol::spawn(server.run());

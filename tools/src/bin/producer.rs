@@ -84,6 +84,7 @@ fn default_runtime() -> SecondsRange {
 }
 
 fn main() -> ExitCode {
+    let _last_words = cli::LastWords;
     let arguments: Arguments = cli::arguments("producer");
     cli::log_to_stderr("info");
     let shutdown = match Shutdown::on_signals() {
@@ -106,6 +107,7 @@ async fn submit_and_follow(arguments: Arguments, shutdown: &Shutdown) -> ExitCod
     let done = shutdown.or_done(submitter.run(bus)).await;
     info!("ending after {} jobs", submitter.made());
     let lines = submitter.tally().lines(submitter.open(), table::width());
+    cli::until_told();
     cli::print_line(lines.join("\n"));
     match done {
         Some(Err(why)) => {

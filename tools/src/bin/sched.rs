@@ -32,6 +32,7 @@ impl Versioned for Arguments {
 }
 
 fn main() -> ExitCode {
+    let _last_words = cli::LastWords;
     // A program or a path goes to the bus as JSON, which knows no other text.
     if std::env::args_os().any(|word| word.to_str().is_none()) {
         cli::refuse("sched", "an argument is not UTF-8");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use argh::FromArgs;
 use smol::Timer;
 use smol::future::or;
-use tools::cli::{AboveZero, Shutdown, Versioned, arguments, log_to_stderr, print_line};
+use tools::cli::{AboveZero, LastWords, Shutdown, Versioned, arguments, log_to_stderr, tell_line};
 use tools::scenes::{ALL, Misbehaviour, Scene, Stage};
 
 /// Shows and tests the process wrapper, scene by scene. Needs no bus. The exit
@@ -36,10 +36,11 @@ impl Versioned for Args {
 }
 
 fn main() -> ExitCode {
+    let _last_words = LastWords;
     let mut args: Args = arguments("test_process");
     log_to_stderr("warn");
     if args.list {
-        ALL.iter().for_each(|scene| print_line(format_args!("{:<12}{}", scene.name, scene.about)));
+        ALL.iter().for_each(|scene| tell_line(format_args!("{:<12}{}", scene.name, scene.about)));
         return ExitCode::SUCCESS;
     }
     if args.scenes.is_empty() {
@@ -60,21 +61,21 @@ async fn play(scenes: &[Scene], long: Duration) -> io::Result<usize> {
     let shutdown = Shutdown::on_signals()?;
     let mut wrong = 0;
     for scene in scenes {
-        print_line(format_args!("{}: {}", scene.name, scene.about));
+        tell_line(format_args!("{}: {}", scene.name, scene.about));
         let stage = Stage::new(long);
         let result = shutdown.or_done(within(long, scene.play(&stage))).await;
         // What was dropped half-way is being killed.
         stage.clear().await;
         match result {
-            Some(Ok(())) => print_line(format_args!("{}: well", scene.name)),
+            Some(Ok(())) => tell_line(format_args!("{}: well", scene.name)),
             Some(Err(why)) => {
                 wrong += 1;
-                print_line(format_args!("{}: MISBEHAVES: {why}", scene.name));
+                tell_line(format_args!("{}: MISBEHAVES: {why}", scene.name));
             }
             None => return Err(io::Error::other("interrupted")),
         }
     }
-    print_line(format_args!("{} of {} scenes went well", scenes.len() - wrong, scenes.len()));
+    tell_line(format_args!("{} of {} scenes went well", scenes.len() - wrong, scenes.len()));
     Ok(wrong)
 }
 

@@ -74,6 +74,7 @@ impl Versioned for Arguments {
 }
 
 fn main() -> ExitCode {
+    let _last_words = cli::LastWords;
     let arguments: Arguments = cli::arguments("test_scheduler");
     cli::log_to_stderr(if arguments.debug { "debug" } else { "info" });
     match smol::block_on(worker::run(arguments.bus.clone(), terms(arguments))) {

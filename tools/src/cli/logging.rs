@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-/// Writes the log to stderr, for people. `RUST_LOG` says how much, in the
+use super::telling::Log;
+
+/// Writes the log to stderr, for people, and never waits for them: end `main` with
+/// [`LastWords`](super::LastWords). `RUST_LOG` says how much, in the
 /// syntax of `tracing-subscriber`; without it, `level` and everything louder.
 pub fn log_to_stderr(level: &str) {
     let filter = match std::env::var("RUST_LOG") {
@@ -13,7 +16,7 @@ pub fn log_to_stderr(level: &str) {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Log)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         // It would tell stderr that stderr cannot be written, and panic.

@@ -6,6 +6,8 @@ use std::process::exit;
 
 use argh::TopLevelCommand;
 
+use super::until_told;
+
 /// Exit status for arguments that make no sense.
 const BAD_ARGUMENTS: i32 = 2;
 
@@ -50,7 +52,8 @@ pub fn arguments<T: Versioned>(program: &str) -> T {
     }
 }
 
-/// Prints a line for other programs. One that has stopped to listen is none of
+/// Prints a line for other programs, and waits until it is taken: a result, when
+/// there is nothing else to do; otherwise [tell](super::tell_line) it. One that has stopped to listen is none of
 /// our concern, and no reason to panic.
 pub fn print_line(line: impl fmt::Display) {
     // As one text: what formats itself need not expect a writer that fails.
@@ -61,6 +64,7 @@ pub fn print_line(line: impl fmt::Display) {
 
 /// Says why the arguments make no sense, and ends the process with exit status 2.
 pub fn refuse(program: &str, why: &str) -> ! {
+    until_told();
     let mut stderr = io::stderr().lock();
     let why = why.trim();
     let _nobody_listens =

@@ -11,6 +11,8 @@ use async_signal::{Signal, Signals};
 use futures_lite::{FutureExt, StreamExt};
 use smol::Timer;
 
+use super::until_told;
+
 /// How long a program with children may take to kill them after the second
 /// signal, before it is ended without further ado.
 const HURRY: Duration = Duration::from_secs(5);
@@ -29,7 +31,7 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// Takes INT and TERM over, for the rest of this process. The second one
-    /// ends it at once.
+    /// ends it as soon as all is [told](until_told).
     ///
     /// # Errors
     ///
@@ -104,6 +106,7 @@ async fn watch(
             Timer::after(hurry).await;
         };
         third.or(late).await;
+        until_told();
         exit(BY_SIGNAL + signal as i32);
     }
 }

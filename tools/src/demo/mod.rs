@@ -16,7 +16,7 @@ use sched_runtime_smol::bus::{BusClient, BusConfig, BusServer, BusStats, BusUrl,
 use sched_runtime_smol::scheduler::Subscription;
 use smol::{Task, Timer};
 
-use crate::cli::{Shutdown, print_line};
+use crate::cli::{Shutdown, tell_line, until_told};
 use crate::narrate::{InWords, Loudness};
 use crate::sched::top;
 use crate::worker::{Terms, Worker, tell_story};
@@ -24,6 +24,9 @@ use crate::workload::Workload;
 
 /// How soon it is noticed that the view was left.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long the view may take to go away.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is shown.
 #[derive(Clone, Debug)]
@@ -53,8 +56,8 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let serving = smol::spawn(server.run());
     let Plan { seed, period, length, .. } = &plan;
     let address = url.as_str();
-    print_line(format_args!("page at http://{listens}/"));
-    print_line(format_args!(
+    tell_line(format_args!("page at http://{listens}/"));
+    tell_line(format_args!(
         "bus at {address}, seed {seed}: a job every {period:?} or so, for {length:?}"
     ));
 
@@ -70,9 +73,12 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let (over, end) = async_channel::bounded(1);
     let view = if io::stdout().is_terminal() {
         drop(story);
-        let shutdown = shutdown.clone();
+        // Not across the picture.
+        until_told();
+        let (url, shutdown) = (url.clone(), shutdown.clone());
         let is_over = move || shutdown.is_asked() || end.is_closed();
-        smol::spawn(top(url.clone(), is_over))
+        // The terminal may be halted, and nobody else waits for that.
+        smol::unblock(move || smol::block_on(top(url, is_over)))
     } else {
         let slots = plan.slots.get();
         smol::spawn(async move {
@@ -93,10 +99,10 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     drop::<Sender<Infallible>>(over);
     producer.close().await;
     let report = worker.end(shutdown.urged()).await;
-    let seen = view.await;
+    let seen = view.or(halted()).await;
     bus.shutdown();
     serving.await;
-    print_line(InWords(&report.summary));
+    tell_line(InWords(&report.summary));
     seen.map_err(Into::into)
 }
 
@@ -105,6 +111,13 @@ async fn watched<T>(view: &Task<T>) {
     while !view.is_finished() {
         Timer::after(LOOK).await;
     }
+}
+
+/// A view that takes so long to go away is in front of a terminal that takes
+/// nothing.
+async fn halted<T>() -> Result<(), T> {
+    Timer::after(PATIENCE).await;
+    Ok(())
 }
 
 /// Submits jobs for as long as the plan says; returns how many.
@@ -134,7 +147,7 @@ async fn produce(producer: &BusClient, plan: &Plan) -> u64 {
 async fn tell(story: Subscription, slots: usize) {
     tell_story(story, slots, |loudness, line| {
         if loudness != Loudness::Detail {
-            print_line(line);
+            tell_line(line);
         }
     })
     .await;

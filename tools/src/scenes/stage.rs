@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io::{self, Write};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use sched_core::Outcome;
 use sched_runtime_smol::{Command, Process, ProcessResult};
+
+use crate::cli::tell_line;
 
 /// What did not go as it should.
 #[derive(thiserror::Error, Debug)]
@@ -51,11 +52,11 @@ impl Stage {
         self.began.elapsed()
     }
 
-    /// Prints a line with the time since the scene began. Who reads may leave:
-    /// the scene goes on.
+    /// Tells a line with the time since the scene began. The scene goes on if
+    /// nobody reads it.
     pub fn say(&self, line: impl AsRef<str>) {
         let seconds = self.elapsed().as_secs_f64();
-        let _ = writeln!(io::stdout(), "  {seconds:7.3} s  {}", line.as_ref());
+        tell_line(format_args!("  {seconds:7.3} s  {}", line.as_ref()));
     }
 
     /// Starts `process`.

@@ -48,7 +48,6 @@ mod watch;
 mod words;
 
 use std::fmt;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use argh::FromArgs;
@@ -62,6 +61,7 @@ pub(crate) use self::top::top;
 pub use self::watch::{Seen, Since, Watch};
 use self::words::one_line;
 pub use self::words::{details, sentence, span};
+use crate::cli;
 
 /// What `sched` can do.
 #[derive(FromArgs, Debug)]
@@ -128,8 +128,7 @@ impl Verb {
     }
 }
 
-/// Says something to people, on stderr. Whoever does not listen is none of our
-/// concern.
+/// Says something to people, on stderr.
 fn note(what: impl fmt::Display) {
-    let _nobody_listens = writeln!(io::stderr().lock(), "sched: {what}");
+    cli::note_line(format_args!("sched: {what}"));
 }

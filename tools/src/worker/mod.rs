@@ -116,7 +116,9 @@ impl Report {
         if late > 0 {
             warn!("{late} jobs came in too late and were not taken");
         }
-        cli::print_line(InWords(&self.summary));
+        // After the log, for who reads both.
+        cli::until_told();
+        cli::tell_line(InWords(&self.summary));
     }
 }
 

@@ -55,6 +55,20 @@ impl Terminal {
         keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).unwrap();
     }
 
+    /// Takes nothing more of what is written to it.
+    pub(crate) fn halt(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.script.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
     /// The process of `sched`: below `script`, a shell and `timeout`.
     pub(crate) fn pid(&self) -> u32 {
         (0..3).fold(self.script.id(), |pid, _| children(pid)[0])

@@ -71,6 +71,8 @@ pub(super) struct Course {
     /// Those that were read and have not ended, and how long they are.
     jobs: HashMap<JobId, JobLine>,
     bytes: usize,
+    /// Whether nothing may start yet.
+    reading_ahead: bool,
     tally: Tally,
 }
 
@@ -101,6 +103,7 @@ impl Course {
             mark,
             jobs: HashMap::new(),
             bytes: 0,
+            reading_ahead: false,
             tally: Tally::default(),
         }
     }
@@ -143,6 +146,7 @@ impl Course {
     /// Reads as far as may be before anything starts, so that the most urgent
     /// of it start first. Returns whether there is more.
     async fn read_ahead(&mut self, lines: &Receiver<Batch>, ending: &Ending) -> bool {
+        self.reading_ahead = true;
         // Errors: the scheduler has ended, and every job will be told so.
         let _ = self.scheduler.pause().await;
         let more = loop {
@@ -164,6 +168,7 @@ impl Course {
             self.progress.known(self.known(), true);
         };
         let _ = self.scheduler.resume().await;
+        self.reading_ahead = false;
         more
     }
 
@@ -227,7 +232,7 @@ impl Course {
                 }
                 Line::Bad { number, why } => {
                     self.tally.refused += 1;
-                    self.printer.refused(&self.scheduler, number, why).await;
+                    self.printer.refused(self.starts(), number, why).await;
                 }
             }
         }
@@ -253,7 +258,12 @@ impl Course {
 
     async fn tell(&mut self, line: JobLine, ended: Ended) {
         self.tally.count(&ended.outcome);
-        self.printer.job(&self.scheduler, line, ended).await;
+        self.printer.job(self.starts(), line, ended).await;
+    }
+
+    /// The scheduler, if it may start jobs.
+    fn starts(&self) -> Option<&Scheduler> {
+        (!self.reading_ahead).then_some(&self.scheduler)
     }
 
     fn input_failed(&mut self, why: &io::Error) {

@@ -2,6 +2,7 @@
 //! read it for a while.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io::{self, Write};
 use std::thread;
 
@@ -60,25 +61,30 @@ impl Printer {
         self.broken.clone()
     }
 
-    /// Prints what there is to print of a job that has ended. Starts no more
-    /// jobs while nobody takes the output of those that have ended.
-    pub(super) async fn job(&self, scheduler: &Scheduler, line: JobLine, ended: Ended) {
+    /// Prints what there is to print of a job that has ended. The scheduler that
+    /// starts jobs, if one does, starts no more while nobody takes the output of
+    /// those that have ended.
+    pub(super) async fn job(&self, starts: Option<&Scheduler>, line: JobLine, ended: Ended) {
         let wrote = ended.spooled.as_ref().is_some_and(|it| !it.is_empty());
         if self.json || wrote || is_worth_a_note(&ended.outcome) {
-            self.print(scheduler, Message::Job(line, ended)).await;
+            self.print(starts, Message::Job(line, ended)).await;
         }
     }
 
-    pub(super) async fn refused(&self, scheduler: &Scheduler, number: u64, why: LineError) {
-        self.print(scheduler, Message::Refused { number, why }).await;
+    /// Prints that a line is no job, and holds the scheduler as [`job`](Self::job).
+    pub(super) async fn refused(&self, starts: Option<&Scheduler>, number: u64, why: LineError) {
+        self.print(starts, Message::Refused { number, why }).await;
     }
 
-    async fn print(&self, scheduler: &Scheduler, message: Message) {
-        if let Err(TrySendError::Full(message)) = self.messages.try_send(message) {
-            // Errors: the scheduler has ended, and starts nothing anyway; the
-            // printer has, and that is told at the end.
+    async fn print(&self, starts: Option<&Scheduler>, message: Message) {
+        let Err(TrySendError::Full(message)) = self.messages.try_send(message) else { return };
+        // Errors: the scheduler has ended, and starts nothing anyway; the
+        // printer has, and that is told at the end.
+        if let Some(scheduler) = starts {
             let _ = scheduler.pause().await;
-            let _ = self.messages.send(message).await;
+        }
+        let _ = self.messages.send(message).await;
+        if let Some(scheduler) = starts {
             let _ = scheduler.resume().await;
         }
     }
@@ -111,7 +117,9 @@ fn print(message: &Message) -> io::Result<()> {
             }
             note_of(line, &ended.outcome);
         }
-        Message::Refused { number, why } => note(format_args!("line {number} is no job: {why}")),
+        Message::Refused { number, why } => {
+            note_here(format_args!("line {number} is no job: {why}"))
+        }
     }
     Ok(())
 }
@@ -128,8 +136,14 @@ fn print_json(message: &Message) -> io::Result<()> {
 fn note_of(line: &JobLine, outcome: &Outcome) {
     if is_worth_a_note(outcome) {
         let text = one_line(&String::from_utf8_lossy(&line.text));
-        note(format_args!("line {}, {text}: {outcome}", line.number));
+        note_here(format_args!("line {}, {text}: {outcome}", line.number));
     }
+}
+
+/// Says something between what jobs wrote, and waits for whoever reads that. One
+/// who does not listen is none of our concern.
+fn note_here(what: impl fmt::Display) {
+    let _nobody_listens = writeln!(io::stderr().lock(), "sched: {what}");
 }
 
 /// Who ends the run knows that jobs are cancelled; the summary counts them.
