@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::child::{Server, directory};
 use crate::cleanup::Guard;
 use crate::kit::Kit;
+use crate::machine::Place;
 use crate::trouble::{Doing, Result, Trouble};
 
 /// What the `rabbitmq-server` of packages runs as another user, with its output
@@ -35,7 +36,7 @@ impl Node {
         }
         let files = kit.file("rabbitmq");
         let guard = directory(&files)?;
-        let server = Server::told(|port| command(&files, port))?;
+        let server = Server::told(Place::Server, |port| command(&files, port))?;
         // Else the time of a shell would be taken for that of the server.
         let name = fs::read_to_string(format!("/proc/{}/comm", server.pid()));
         let name = name.doing("ask for the name of a process")?;
