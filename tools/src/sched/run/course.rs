@@ -14,7 +14,7 @@ use smol::Timer;
 
 use super::input::{Batch, Input, Line};
 use super::line::JobLine;
-use super::printer::Printer;
+use super::printer::{Message, Printer};
 use super::progress::Progress;
 use super::tally::Tally;
 use crate::cli::Shutdown;
@@ -26,8 +26,7 @@ const MOST_JOBS: usize = 65_536;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// While more jobs wait than run, outcomes are looked at so often and not as they
-/// come: waking up for each costs as much as 6 % of starting a process that does
-/// nothing. With fewer, somebody may wait for one before the next line is written.
+/// come: waking up for each costs one and a half context switches a job. With fewer, somebody may wait for one before the next line is written.
 const REST: Duration = Duration::from_millis(5);
 
 /// Closed when the run is to end early.
@@ -71,8 +70,8 @@ pub(super) struct Course {
     /// Those that were read and have not ended, and how long they are.
     jobs: HashMap<JobId, JobLine>,
     bytes: usize,
-    /// Whether nothing may start yet.
-    reading_ahead: bool,
+    /// Whether nothing may start.
+    held: bool,
     tally: Tally,
 }
 
@@ -103,7 +102,7 @@ impl Course {
             mark,
             jobs: HashMap::new(),
             bytes: 0,
-            reading_ahead: false,
+            held: false,
             tally: Tally::default(),
         }
     }
@@ -146,9 +145,7 @@ impl Course {
     /// Reads as far as may be before anything starts, so that the most urgent
     /// of it start first. Returns whether there is more.
     async fn read_ahead(&mut self, lines: &Receiver<Batch>, ending: &Ending) -> bool {
-        self.reading_ahead = true;
-        // Errors: the scheduler has ended, and every job will be told so.
-        let _ = self.scheduler.pause().await;
+        self.hold().await;
         let more = loop {
             if !self.has_room() {
                 break true;
@@ -167,16 +164,17 @@ impl Course {
             }
             self.progress.known(self.known(), true);
         };
-        let _ = self.scheduler.resume().await;
-        self.reading_ahead = false;
+        self.let_go().await;
         more
     }
 
     /// Outcomes come first: they make room.
-    async fn wake(&self, lines: Option<&Receiver<Batch>>, ending: &Ending) -> Wake {
+    async fn wake(&mut self, lines: Option<&Receiver<Batch>>, ending: &Ending) -> Wake {
         if let Some((job, ended)) = self.outcomes.next_now() {
             return Wake::Ended(job, ended);
         }
+        // Not before the output of all that have ended has found its place.
+        self.let_go().await;
         let ended = async {
             if self.jobs.len() > self.slots {
                 Timer::after(REST).await;
@@ -232,7 +230,7 @@ impl Course {
                 }
                 Line::Bad { number, why } => {
                     self.tally.refused += 1;
-                    self.printer.refused(self.starts(), number, why).await;
+                    self.print(Message::Refused { number, why }).await;
                 }
             }
         }
@@ -258,12 +256,29 @@ impl Course {
 
     async fn tell(&mut self, line: JobLine, ended: Ended) {
         self.tally.count(&ended.outcome);
-        self.printer.job(self.starts(), line, ended).await;
+        self.print(Message::Job(line, ended)).await;
     }
 
-    /// The scheduler, if it may start jobs.
-    fn starts(&self) -> Option<&Scheduler> {
-        (!self.reading_ahead).then_some(&self.scheduler)
+    /// Nothing is started while nobody takes the output of what has ended.
+    async fn print(&mut self, message: Message) {
+        if let Some(message) = self.printer.print(message) {
+            self.hold().await;
+            self.printer.print_later(message).await;
+        }
+    }
+
+    /// Errors: the scheduler has ended, starts nothing anyway, and every job will be
+    /// told so.
+    async fn hold(&mut self) {
+        if !std::mem::replace(&mut self.held, true) {
+            let _ = self.scheduler.pause().await;
+        }
+    }
+
+    async fn let_go(&mut self) {
+        if std::mem::replace(&mut self.held, false) {
+            let _ = self.scheduler.resume().await;
+        }
     }
 
     fn input_failed(&mut self, why: &io::Error) {
@@ -280,4 +295,64 @@ impl Course {
 fn never_ran() -> Ended {
     let outcome = Outcome::Cancelled { exit: None };
     Ended { outcome, tally: JobTally::default(), output: None, spooled: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use sched_core::{Mode, Policy, Priority};
+    use smol::future::{poll_once, yield_now};
+
+    use super::super::printer::BACKLOG;
+    use super::*;
+
+    fn echo(number: u64) -> Line {
+        let job = JobLine { number, priority: Priority::new(5), text: (*b"echo x").into() };
+        Line::Job(job, vec!["echo".into(), "x".into()])
+    }
+
+    async fn mode(scheduler: &Scheduler) -> Option<Mode> {
+        scheduler
+            .inspect(|manager, _now| manager.bins().next().map(|bin| bin.mode()))
+            .await
+            .unwrap()
+    }
+
+    #[test]
+    fn nothing_starts_before_the_output_of_all_that_have_ended_is_taken() {
+        const BEYOND: usize = 3;
+        smol::block_on(async {
+            let scheduler = Scheduler::start(NonZeroUsize::MIN, Policy::seed()).unwrap();
+            let (printer, inbox) = Printer::into_channel();
+            let (_open, ending) = bounded(1);
+            let ending = Ending(ending);
+            let (handle, progress) = (scheduler.clone(), Progress::start());
+            let mut course = Course::new(handle, printer, progress, None, 1, None);
+            let jobs = BACKLOG + BEYOND;
+            course.submit((0..jobs as u64).map(echo).collect()).await;
+            let finished =
+                |manager: &sched_core::SchedulerManager<_>, _now| manager.stats().ended_total();
+            while scheduler.inspect(finished).await.unwrap() < jobs as u64 {
+                yield_now().await;
+            }
+            for _ in 0..BACKLOG {
+                let Wake::Ended(job, ended) = course.wake(None, &ending).await else { panic!() };
+                course.conclude(job, ended).await;
+            }
+            assert_eq!(mode(&scheduler).await, Some(Mode::Accepting));
+            for _ in 0..BEYOND {
+                let Wake::Ended(job, ended) = course.wake(None, &ending).await else { panic!() };
+                {
+                    let mut printed = std::pin::pin!(course.conclude(job, ended));
+                    assert!(poll_once(printed.as_mut()).await.is_none(), "nobody takes it");
+                    inbox.recv().await.unwrap();
+                    printed.await;
+                }
+                assert_eq!(mode(&scheduler).await, Some(Mode::Paused));
+            }
+            assert!(poll_once(course.wake(None, &ending)).await.is_none());
+            assert_eq!(mode(&scheduler).await, Some(Mode::Accepting));
+        });
+    }
 }

@@ -8,7 +8,6 @@ use std::thread;
 
 use async_channel::{Receiver, Sender, TrySendError, bounded};
 use sched_core::Outcome;
-use sched_runtime_smol::Scheduler;
 use sched_runtime_smol::scheduler::Ended;
 
 use super::json;
@@ -17,7 +16,7 @@ use super::progress::Progress;
 use crate::sched::{note, one_line};
 
 /// How many jobs may have ended and wait to be printed. Their files are open.
-const BACKLOG: usize = 32;
+pub(super) const BACKLOG: usize = 32;
 
 /// Something to print.
 pub(super) enum Message {
@@ -56,37 +55,45 @@ impl Printer {
         (Self { messages, json, broken }, Printing(printing))
     }
 
+    /// One that leaves what is to be printed in a channel.
+    #[cfg(test)]
+    pub(super) fn into_channel() -> (Self, Receiver<Message>) {
+        let (messages, inbox) = bounded(BACKLOG);
+        let (_alive, broken) = bounded(1);
+        (Self { messages, json: false, broken }, inbox)
+    }
+
     /// Closed when nothing can be printed any more.
     pub(super) fn broken(&self) -> Receiver<Infallible> {
         self.broken.clone()
     }
 
-    /// Prints what there is to print of a job that has ended. The scheduler that
-    /// starts jobs, if one does, starts no more while nobody takes the output of
-    /// those that have ended.
-    pub(super) async fn job(&self, starts: Option<&Scheduler>, line: JobLine, ended: Ended) {
-        let wrote = ended.spooled.as_ref().is_some_and(|it| !it.is_empty());
-        if self.json || wrote || is_worth_a_note(&ended.outcome) {
-            self.print(starts, Message::Job(line, ended)).await;
+    /// Prints a message, if there is something to print in it; or hands it back:
+    /// nobody has taken what is to be printed before it.
+    pub(super) fn print(&self, message: Message) -> Option<Message> {
+        if !self.json && message.is_silent() {
+            return None;
+        }
+        match self.messages.try_send(message) {
+            Err(TrySendError::Full(message)) => Some(message),
+            // The printer has ended, and that is told at the end.
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
         }
     }
 
-    /// Prints that a line is no job, and holds the scheduler as [`job`](Self::job).
-    pub(super) async fn refused(&self, starts: Option<&Scheduler>, number: u64, why: LineError) {
-        self.print(starts, Message::Refused { number, why }).await;
-    }
-
-    async fn print(&self, starts: Option<&Scheduler>, message: Message) {
-        let Err(TrySendError::Full(message)) = self.messages.try_send(message) else { return };
-        // Errors: the scheduler has ended, and starts nothing anyway; the
-        // printer has, and that is told at the end.
-        if let Some(scheduler) = starts {
-            let _ = scheduler.pause().await;
-        }
+    /// Prints what was handed back, when there is room for it.
+    pub(super) async fn print_later(&self, message: Message) {
+        // As above.
         let _ = self.messages.send(message).await;
-        if let Some(scheduler) = starts {
-            let _ = scheduler.resume().await;
-        }
+    }
+}
+
+impl Message {
+    /// Whether nothing is to be said of it.
+    fn is_silent(&self) -> bool {
+        let Self::Job(_, ended) = self else { return false };
+        let wrote = ended.spooled.as_ref().is_some_and(|it| !it.is_empty());
+        !wrote && !is_worth_a_note(&ended.outcome)
     }
 }
 
