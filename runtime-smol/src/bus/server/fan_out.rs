@@ -70,6 +70,11 @@ impl FanOut {
         wire::append_text(Side::Server, publication.frame, &mut self.frames);
     }
 
+    /// Who is gone is sent nothing, and its socket is not kept open.
+    pub(super) fn forget(&mut self, client: ClientId) {
+        self.listeners.retain(|(listener, _)| *listener != client);
+    }
+
     /// Sends the messages. Returns those for whom there was no room any more;
     /// they are sent nothing from now on.
     pub(super) fn flush(&mut self) -> Vec<ClientId> {
@@ -124,6 +129,13 @@ mod tests {
             self.outboxes.insert(id, Arc::new(Outbox::new(room)));
             self.broker.handle_connect(Instant::ZERO, id, "");
             self.broker.handle_message(Instant::ZERO, id, &Role::Scheduler.to_register());
+        }
+
+        fn leave(&mut self, id: u64) -> Arc<Outbox> {
+            let id = ClientId::new(id);
+            self.broker.handle_disconnect(Instant::ZERO, id, true);
+            self.fan_out.forget(id);
+            self.outboxes.remove(&id).unwrap()
         }
 
         /// Publishes a payload, unless it does not go with those that wait.
@@ -199,5 +211,16 @@ mod tests {
         }
         assert_eq!(bus.received(1), [wire(&["1"])]);
         assert_eq!(bus.received(2), [wire(&["1"]), wire(&["2"]), wire(&["3"])]);
+    }
+
+    #[test]
+    fn who_is_gone_is_not_kept() {
+        let mut bus = Bus::with(&[1000, 1000]);
+        assert!(bus.publish(PRODUCER, "1"));
+        bus.fan_out.flush();
+        let outbox = bus.leave(1);
+        assert_eq!(Arc::strong_count(&outbox), 1);
+        assert!(bus.publish(PRODUCER, "2"));
+        assert!(bus.fan_out.flush().is_empty());
     }
 }

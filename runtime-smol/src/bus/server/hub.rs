@@ -309,6 +309,7 @@ impl Hub {
     fn disconnected(&mut self, id: ClientId, end: End) {
         self.broker.handle_disconnect(self.clock.now(), id, end.is_in_order());
         let Some(client) = self.clients.remove(&id) else { return };
+        self.fan_out.forget(id);
         match end {
             End::Violation(..) => self.stats.violations += 1,
             End::Silent => self.stats.silent += 1,
