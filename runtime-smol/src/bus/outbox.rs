@@ -283,8 +283,9 @@ impl Outbox {
 
     fn ended(&self, state: MutexGuard<'_, State>) {
         wake(state, |state| &mut state.writer);
-        wake(self.lock(), |state| &mut state.pusher);
+        // First: who looks for room after it is woken, or was about to wait, sees it.
         self.open.1.close();
+        wake(self.lock(), |state| &mut state.pusher);
     }
 
     /// For whoever may change anything.
