@@ -13,6 +13,7 @@ mod fan_out;
 mod floods;
 mod http;
 mod malformed;
+mod many_subscriptions;
 mod metrics;
 mod python_clients;
 mod roles;

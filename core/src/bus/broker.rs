@@ -32,7 +32,8 @@ const EVENTS_KEPT: usize = 1024;
 /// A driver owns one, feeds it what happens on its connections, and after
 /// every call drains [`poll_transmit`](Self::poll_transmit) (before it, if it
 /// likes, [`poll_publication`](Self::poll_publication)) and
-/// [`poll_event`](Self::poll_event).
+/// [`poll_event`](Self::poll_event), and takes from
+/// [`poll_missed`](Self::poll_missed) what it has room for.
 ///
 /// - It never sends anything to a client that is no scheduler, and never a
 ///   payload back to the client it came from.
@@ -266,6 +267,34 @@ impl Broker {
             self.stats.sent_bytes += transmit.frame.len() as u64;
             Some(transmit)
         })
+    }
+
+    /// The clients that are behind: they are told of events by
+    /// [`poll_missed`](Self::poll_missed).
+    pub fn behind(&self) -> impl Iterator<Item = ClientId> {
+        self.exchange.behind()
+    }
+
+    /// The next event for a client that is behind; see
+    /// [`Exchange::poll_missed`].
+    pub fn poll_missed(&mut self, client: ClientId) -> Option<Arc<str>> {
+        if !self.transmits.is_empty() {
+            return None;
+        }
+        let frame = self.exchange.poll_missed(client)?;
+        self.stats.sent_bytes += frame.len() as u64;
+        Some(frame)
+    }
+
+    /// A client does not keep up; see [`Exchange::hold_back`].
+    pub fn hold_back(&mut self, client: ClientId) {
+        self.exchange.hold_back(client);
+    }
+
+    /// The next client whose connection is to be closed, because it is too slow;
+    /// see [`Exchange::poll_slow`].
+    pub fn poll_slow(&mut self) -> Option<ClientId> {
+        self.exchange.poll_slow()
     }
 
     /// The next thing that happened, for whoever wants to know.

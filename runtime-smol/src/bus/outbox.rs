@@ -213,15 +213,27 @@ impl Outbox {
     /// for the close. For one waiter at a time.
     pub(super) async fn room_for(&self, frame: &Bytes) {
         let most = (self.limit / 2).min(self.limit.saturating_sub(frame.len() + FRAME_COST));
-        poll_fn(|cx| {
-            let mut state = self.lock();
-            if state.bytes <= most || self.is_closed() {
-                return Poll::Ready(());
-            }
-            state.pusher = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        poll_fn(|cx| self.poll_bytes(most, cx)).await;
+    }
+
+    /// Whether half of the room is free, or it is closed; calls when it is so.
+    /// For one waiter at a time.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_bytes(self.limit / 2, cx)
+    }
+
+    /// Whether half of the room is free.
+    pub(super) fn has_room(&self) -> bool {
+        self.look().bytes <= self.limit / 2
+    }
+
+    fn poll_bytes(&self, most: usize, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.bytes <= most || self.is_closed() {
+            return Poll::Ready(());
+        }
+        state.pusher = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// The bytes that wait.

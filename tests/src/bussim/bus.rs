@@ -1,6 +1,7 @@
 //! The bus: an exchange behind a server.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fastrand::Rng;
 use sched_core::bus::v1::{Counters, Envelope, Notice, Request};
@@ -165,7 +166,7 @@ impl Bus {
         while let Some(write) = exchange.poll_persist() {
             self.disk.write(now, write);
         }
-        while let Some((to, frame)) = exchange.poll_transmit() {
+        while let Some((to, frame)) = next(exchange) {
             let to = to.number();
             if self.connections.contains(&to) {
                 ledger.said(to, &frame).map_err(|why| format!("{why}: {frame}"))?;
@@ -197,6 +198,15 @@ impl Bus {
         }
         Ok(())
     }
+}
+
+/// The next message, as a server sends it that has room for everything.
+fn next(exchange: &mut Exchange) -> Option<(ClientId, Arc<str>)> {
+    exchange.poll_transmit().or_else(|| {
+        let behind: Vec<ClientId> = exchange.behind().collect();
+        let mut missed = |client| Some((client, exchange.poll_missed(client)?));
+        behind.into_iter().find_map(&mut missed).or_else(|| exchange.poll_transmit())
+    })
 }
 
 /// The session of a welcome.

@@ -83,7 +83,7 @@ impl Exchange {
     }
 
     fn forget_peer(&mut self, client: ClientId) -> Option<Peer> {
-        self.subscribers.remove(&client);
+        self.stop_telling(client);
         self.peers.remove(&client)
     }
 

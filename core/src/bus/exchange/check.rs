@@ -47,7 +47,10 @@ impl Exchange {
                 self.check_remote(handle, it)?;
             }
         }
-        let gone = self.subscribers.keys().find(|client| !self.peers.contains_key(client));
+        let followers = self.subscribers.keys().chain(self.behind.keys());
+        let gone = followers.clone().find(|client| !self.peers.contains_key(client));
+        let twice = self.behind.keys().find(|client| self.subscribers.contains_key(client));
+        ensure(twice.is_none(), || format!("{twice:?} follows, and is behind"))?;
         ensure(gone.is_none(), || format!("{gone:?} is gone, and told of events"))?;
         self.check_keys()?;
         self.check_settled()

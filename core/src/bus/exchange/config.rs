@@ -27,6 +27,9 @@ pub struct ExchangeConfig {
     /// How many bytes of payload the jobs may have together that have no
     /// outcome yet; whoever submits more is refused.
     pub max_bytes: usize,
+    /// How many bytes of messages may wait for the disk for one client, beside a
+    /// snapshot. A client for which more would wait is to be closed.
+    pub max_waiting: usize,
     /// How many events are kept for who was away.
     pub events_kept: usize,
     /// How many outcomes are kept.
@@ -50,6 +53,7 @@ impl ExchangeConfig {
             durability: Durability::Memory,
             max_frame: 1024 * 1024,
             max_bytes: 1 << 30,
+            max_waiting: 4 * 1024 * 1024,
             events_kept: 16_384,
             outcomes_kept: 1024,
             first_id,

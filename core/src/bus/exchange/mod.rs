@@ -3,9 +3,11 @@
 mod ask;
 mod check;
 mod config;
+mod follow;
 mod job;
 mod lease;
 mod order;
+mod outgoing;
 mod parked;
 mod remote;
 mod say;
@@ -28,14 +30,16 @@ use serde_json::value::{RawValue, to_raw_value};
 pub use self::config::ExchangeConfig;
 pub use self::store::{Persist, PersistOp, RestoreError};
 
+use self::follow::Behind;
 use self::job::Job;
+use self::outgoing::{About, Asked, Out, Outgoing};
 use self::parked::Parked;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
 use self::story::{Details, Ended, Entry, Story};
 use super::by_priority::ByPriority;
 use super::histogram::Histogram;
-use super::v1::{Counters, Durability, JobChange, View, WireState};
+use super::v1::{Counters, Durability, JobChange, WireState};
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
 use crate::queue::Queue;
@@ -65,6 +69,9 @@ pub struct Exchange {
     /// The clients that want to be told what happens: whether to all jobs, or to
     /// their own. Most clients want nothing, and are not asked at every event.
     subscribers: BTreeMap<ClientId, bool>,
+    /// Those among them that are told later than it happens. A client is either
+    /// here or there.
+    behind: BTreeMap<ClientId, Behind>,
     remotes: Table<Remote>,
     jobs: Table<Job>,
     leases: BTreeMap<LeaseId, u32>,
@@ -97,7 +104,7 @@ pub struct Exchange {
     ended: VecDeque<(JobId, Ended)>,
     /// Messages that need not wait for the disk.
     out_now: VecDeque<(ClientId, Arc<str>)>,
-    out: VecDeque<Out>,
+    out: Outgoing,
     closes: VecDeque<ClientId>,
     persist: VecDeque<(u64, Write)>,
     persist_seq: u64,
@@ -141,38 +148,6 @@ struct Unsaved {
     re: Option<Box<RawValue>>,
 }
 
-/// A message that may have to wait for the disk.
-#[derive(Debug)]
-struct Out {
-    after: u64,
-    to: ClientId,
-    frame: Arc<str>,
-    about: About,
-    /// The lease that it gives, if it is an assignment.
-    gives: Option<LeaseId>,
-}
-
-/// What a message tells: it must not be told if it is about a job that the disk
-/// did not take.
-#[derive(Debug)]
-enum About {
-    /// A job, to somebody who has to do with it.
-    Job(JobId),
-    /// An event of a job, to somebody who watches.
-    Event(JobId),
-    /// All jobs.
-    All(Asked),
-    /// None that the disk may not take.
-    Else,
-}
-
-/// What a snapshot answers.
-#[derive(Clone, Debug)]
-struct Asked {
-    re: Option<Box<RawValue>>,
-    view: View,
-}
-
 impl Exchange {
     /// An exchange without jobs.
     #[must_use]
@@ -180,12 +155,14 @@ impl Exchange {
         let first = config.first_id;
         let ids = StoredIds { job: 0, lease: first, session: first, seq: 0 };
         let story = Story::new(config.events_kept, 0);
+        let out = Outgoing::new(config.max_waiting);
         Self {
             config,
             now: Instant::ZERO,
             mode: RemoteMode::Accepting,
             peers: BTreeMap::new(),
             subscribers: BTreeMap::new(),
+            behind: BTreeMap::new(),
             remotes: Table::new(),
             jobs: Table::new(),
             leases: BTreeMap::new(),
@@ -206,7 +183,7 @@ impl Exchange {
             story,
             ended: VecDeque::new(),
             out_now: VecDeque::new(),
-            out: VecDeque::new(),
+            out,
             closes: VecDeque::new(),
             persist: VecDeque::new(),
             persist_seq: 0,
@@ -258,9 +235,8 @@ impl Exchange {
             return Some(now);
         }
         loop {
-            self.out.front().filter(|out| out.after <= self.persisted)?;
-            let out = self.out.pop_front()?;
-            if out.gives.is_none_or(|lease| self.begin_lease(lease)) {
+            let out = self.out.pop(self.persisted)?;
+            if out.gives.is_none_or(|lease| self.begin_lease(lease)) && !out.is_void() {
                 return Some((out.to, out.frame));
             }
         }

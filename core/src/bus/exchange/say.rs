@@ -89,7 +89,7 @@ impl Exchange {
             .collect();
         if let Some(frame) = (!listeners.is_empty()).then(|| entry.frame()).flatten() {
             for client in listeners {
-                self.send_frame(About::Event(entry.job), client, frame.clone());
+                self.tell_event(client, &entry, frame.clone());
             }
         }
         let entry = Arc::new(entry);

@@ -13,53 +13,14 @@ use super::why::Reasons;
 use super::{About, Asked, Exchange};
 use crate::bus::label::label;
 use crate::bus::v1::{
-    ErrorCode, PendingRow, Quantiles, Reply, RunningRow, SchedulerRow, Snapshot, StoppingRow,
-    Subscription, View, WireState,
+    PendingRow, Quantiles, Reply, RunningRow, SchedulerRow, Snapshot, StoppingRow, View, WireState,
 };
 use crate::id::ClientId;
-use crate::time::Instant;
 
 /// How many running jobs a snapshot names.
 const MOST_RUNNING: usize = 2000;
 
 impl Exchange {
-    /// Tells a client what happens from now on, after what it has missed or
-    /// what there is.
-    pub fn subscribe(
-        &mut self,
-        now: Instant,
-        client: ClientId,
-        re: Option<&RawValue>,
-        wanted: Subscription,
-    ) {
-        let now = self.begin(now);
-        let Subscription { since, all, view } = wanted;
-        let session = self.peers.get(&client).map(|peer| peer.session);
-        match since {
-            None => self.send_snapshot(client, re, view),
-            Some(since) => {
-                let missed: Option<Vec<_>> = self.story.after(since).map(|entries| {
-                    let wanted = entries.filter(|entry| all || entry.owner == session);
-                    wanted.filter_map(|entry| Some((entry.job, entry.frame()?))).collect()
-                });
-                let Some(missed) = missed else {
-                    let message =
-                        "some events after that one are gone; subscribe without \"since\"";
-                    self.refuse(client, re, ErrorCode::Resync, message);
-                    return self.finish(now);
-                };
-                self.send(client, &Reply::Ok { re });
-                for (job, frame) in missed {
-                    self.send_frame(About::Event(job), client, frame);
-                }
-            }
-        }
-        if self.peers.contains_key(&client) {
-            self.subscribers.insert(client, all);
-        }
-        self.finish(now);
-    }
-
     pub(super) fn send_snapshot(&mut self, client: ClientId, re: Option<&RawValue>, view: View) {
         let reasons = Reasons::new(self);
         let quantile = |share| self.waits.quantile_ms(share);

@@ -15,12 +15,18 @@ use crate::priority::Priority;
 use crate::spawner::ExitStatus;
 use crate::time::Instant;
 
+/// For who is being told of the oldest events while more come, this part of them
+/// is kept beyond what may be asked for.
+const SPARE: usize = 8;
+
 /// The events that are kept, so that who was away can catch up. Their texts are
 /// made when somebody wants them: mostly nobody does.
 #[derive(Debug)]
 pub(super) struct Story {
     entries: VecDeque<Arc<Entry>>,
     keep: usize,
+    /// The last event that is no longer here.
+    gone: u64,
     /// The last event.
     pub(super) seq: u64,
 }
@@ -51,13 +57,13 @@ pub(super) enum Ended {
 
 impl Story {
     pub(super) const fn new(keep: usize, seq: u64) -> Self {
-        Self { entries: VecDeque::new(), keep, seq }
+        Self { entries: VecDeque::new(), keep, gone: 0, seq }
     }
 
     pub(super) fn add(&mut self, entry: Arc<Entry>) {
         self.entries.push_back(entry);
-        if self.entries.len() > self.keep {
-            self.entries.pop_front();
+        if self.entries.len() > self.keep + self.keep / SPARE {
+            self.gone = self.entries.pop_front().map_or(self.gone, |entry| entry.seq);
         }
     }
 
@@ -72,16 +78,28 @@ impl Story {
         told.map(|entry| &**entry)
     }
 
-    /// The first event that is kept, or the next if none is.
+    /// The first event from which on anybody may be told, or the next if there is
+    /// none.
     pub(super) fn first(&self) -> u64 {
-        self.entries.front().map_or(self.seq + 1, |entry| entry.seq)
+        let spare = self.entries.len().saturating_sub(self.keep);
+        self.entries.get(spare).map_or(self.seq + 1, |entry| entry.seq)
     }
 
     /// Every event after this one; `None` if some of them are gone, or if it
     /// has not happened yet (it was another bus that told it).
-    pub(super) fn after(&self, seq: u64) -> Option<impl Iterator<Item = &Entry>> {
+    pub(super) fn after(&self, seq: u64) -> Option<impl Iterator<Item = &Arc<Entry>>> {
         let known = seq <= self.seq && seq + 1 >= self.first();
-        known.then(|| self.entries.iter().filter(move |it| it.seq > seq).map(|it| &**it))
+        known.then(|| self.from(seq + 1))
+    }
+
+    /// This event and every later one that is here.
+    pub(super) fn from(&self, seq: u64) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.range(self.entries.partition_point(|entry| entry.seq < seq)..)
+    }
+
+    /// Whether this event may have happened and is no longer here.
+    pub(super) const fn is_gone(&self, seq: u64) -> bool {
+        seq <= self.gone
     }
 }
 

@@ -48,6 +48,7 @@ impl Exchange {
         for (client, asked) in anew {
             for Asked { re, view } in asked {
                 self.send_snapshot(client, re.as_deref(), view);
+                self.skip_missed(client);
             }
         }
     }

@@ -105,6 +105,13 @@ impl Client {
         self.receiver.poll_end(&mut Context::from_waker(&self.waker))
     }
 
+    /// Calls when its outbox has room, at once if it has.
+    pub(super) fn call_when_room(&self) {
+        if self.outbox.poll_room(&Context::from_waker(&self.waker)).is_ready() {
+            self.waker.wake_by_ref();
+        }
+    }
+
     /// Ends the connection in a task of its own: that may take a while.
     pub(super) fn finish(self, poller: &Poller, end: End) {
         let Self { mut receiver, alive, .. } = self;

@@ -31,6 +31,10 @@ use super::poller::{Found, Poller};
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
 
+/// How many bytes of events a client that is behind is given in one turn, at
+/// most, so that a turn ends.
+const MOST_MISSED: usize = 64 * 1024;
+
 /// What connections and handles tell the hub.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -336,9 +340,58 @@ impl Hub {
         self.log.tell(&peer, why);
     }
 
-    /// Sends what the broker wants sent. A frame is encoded once: those who
-    /// receive the same one come in a row.
+    /// Sends what the broker wants sent, and to those who are behind what they
+    /// have room for.
     fn transmit(&mut self) {
+        self.pass_messages_on();
+        let waiting = self.tell_missed();
+        while let Some(client) = self.broker.poll_slow() {
+            self.drop_slow(client);
+        }
+        // Who has caught up may be sent a snapshot.
+        self.pass_messages_on();
+        for client in std::mem::take(&mut self.queued) {
+            let Some(outbox) = self.clients.get(&client).map(Client::outbox) else { continue };
+            outbox.flush();
+            if !outbox.has_room() {
+                self.broker.hold_back(client);
+            }
+        }
+        for client in waiting {
+            if let Some(client) = self.clients.get(&client) {
+                client.call_when_room();
+            }
+        }
+    }
+
+    /// Gives those who are behind a piece of what they have missed. Returns who
+    /// may be given more.
+    fn tell_missed(&mut self) -> Vec<ClientId> {
+        let mut waiting = Vec::new();
+        for id in self.broker.behind().collect::<Vec<_>>() {
+            let Some(outbox) = self.clients.get(&id).map(|it| it.outbox().clone()) else {
+                continue;
+            };
+            let (mut told, mut is_done) = (0, outbox.is_closed());
+            while !is_done && told < MOST_MISSED && outbox.has_room() {
+                match self.broker.poll_missed(id) {
+                    Some(frame) => {
+                        told += frame.len();
+                        self.queue(id, wire::text(Side::Server, &frame));
+                    }
+                    None => is_done = true,
+                }
+            }
+            if !is_done {
+                waiting.push(id);
+            }
+        }
+        waiting
+    }
+
+    /// Passes on what the broker wants sent. A frame is encoded once: those who
+    /// receive the same one come in a row.
+    fn pass_messages_on(&mut self) {
         let mut encoded: Option<(Arc<str>, Bytes)> = None;
         while let Some(transmit) = self.broker.poll_transmit() {
             let wire = match encoded.take() {
@@ -347,11 +400,6 @@ impl Hub {
             };
             self.queue(transmit.to, wire.clone());
             encoded = Some((transmit.frame, wire));
-        }
-        for client in self.queued.drain(..) {
-            if let Some(client) = self.clients.get(&client) {
-                client.outbox().flush();
-            }
         }
     }
 
@@ -369,7 +417,10 @@ impl Hub {
     }
 
     fn drop_slow(&mut self, to: ClientId) {
-        let Some(client) = self.clients.get(&to) else { return };
+        // Its reason has been told already if it is closed.
+        let Some(client) = self.clients.get(&to).filter(|it| !it.outbox().is_closed()) else {
+            return;
+        };
         let peer = client.peer();
         let goodbye = wire::close(Side::Server, CloseCode::Policy, "slow_consumer");
         client.outbox().close(goodbye, Backlog::Drop);
@@ -427,6 +478,7 @@ impl Hub {
             producers: self.broker.producers(),
             schedulers: self.broker.schedulers(),
             exchange: self.broker.counters(),
+            waiting: exchange.waiting_bytes(),
             backlog: self.clients.values().map(|client| client.outbox().backlog()).sum(),
             ..self.stats
         }

@@ -42,6 +42,7 @@ fn terms(config: &BusConfig) -> ExchangeConfig {
         beat: config.beat,
         durability: if durable { Durability::Fsync } else { Durability::Memory },
         max_frame: config.max_frame,
+        max_waiting: config.outbox_bytes,
         ..ExchangeConfig::new(first_id())
     }
 }

@@ -58,6 +58,8 @@ pub struct BusStats {
     /// Bytes that wait to be written, over all clients. Those who wait for the
     /// same message share its bytes, and are each counted here.
     pub backlog: usize,
+    /// Bytes of messages that wait for the disk, over all clients, counted alike.
+    pub waiting: usize,
     /// Clients since the bus was started.
     pub connected: u64,
     /// Requests of plain HTTP that were answered.

@@ -1,6 +1,7 @@
 //! Scenes of an exchange: everything that it says is drained and compared.
 
 mod disk;
+mod following;
 mod leases;
 mod queue;
 mod watching;
@@ -177,7 +178,7 @@ impl Scene {
     fn said(&mut self) -> Vec<String> {
         self.exchange.check().unwrap();
         let it = &mut self.exchange;
-        let said = core::iter::from_fn(|| it.poll_transmit());
+        let said = core::iter::from_fn(|| next(it));
         let mut said: Vec<String> =
             said.map(|(to, frame)| format!("{to} {}", short(&frame))).collect();
         said.extend(
@@ -186,6 +187,15 @@ impl Scene {
         self.exchange.check().unwrap();
         said
     }
+}
+
+/// The next message, as a driver sends it that has room for everything.
+fn next(it: &mut Exchange) -> Option<(ClientId, Arc<str>)> {
+    let behind: Vec<ClientId> = it.behind().collect();
+    let missed = |it: &mut Exchange| {
+        behind.iter().find_map(|client| Some((*client, it.poll_missed(*client)?)))
+    };
+    it.poll_transmit().or_else(|| missed(it)).or_else(|| it.poll_transmit())
 }
 
 impl Disk {

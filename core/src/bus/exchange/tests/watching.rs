@@ -78,7 +78,7 @@ fn whys(rows: &Value) -> Vec<String> {
     rows.map(|row| format!("{}: {}", text(row, "job"), text(row, "why"))).collect()
 }
 
-const LOOK: &str = r#"{"cmd":"subscribe"}"#;
+pub(super) const LOOK: &str = r#"{"cmd":"subscribe"}"#;
 
 #[test]
 fn a_job_for_which_another_is_evicted_says_how_long_that_may_take() {
