@@ -225,6 +225,10 @@ impl Exchange {
             (ErrorCode::Storage, "the bus cannot write to its disk; try again later")
         } else if waiting >= self.config.policy.max_pending {
             (ErrorCode::Full, "as many jobs wait as may wait; try again later")
+        } else if job.opts.key.is_some() && self.key_ends.len() >= self.config.max_keys {
+            let message = "as many keys stand for their jobs as may; \
+                try again later, or submit without a key";
+            (ErrorCode::Full, message)
         } else if self.bytes + job.payload.len() > self.config.max_bytes {
             (ErrorCode::Full, "the jobs that are here are as large as they may be; try again later")
         } else {
@@ -244,9 +248,7 @@ impl Exchange {
         self.ids.job += 1;
         let id = JobId::new(BinIndex::default(), self.ids.job);
         if let Some(key) = &job.opts.key {
-            let key: Arc<str> = key.as_str().into();
-            self.keys.insert(key.clone(), id);
-            self.key_ends.push_back((now + self.config.key_window, id, key));
+            self.add_key(key, id, now + self.config.key_window);
         }
         let owner = self.peers.get(&client).map(|peer| peer.session);
         let mut job = Job::new(id, payload, job.priority, job.opts.clone(), owner, now);
@@ -264,6 +266,14 @@ impl Exchange {
             let after = self.persist_seq;
             self.unsaved.push_back(Unsaved { after, handle, job: id, client, re });
         }
+    }
+
+    /// A key stands for this job until then.
+    fn add_key(&mut self, key: &str, job: JobId, end: Instant) {
+        let key: Arc<str> = key.into();
+        self.keys.insert(key.clone(), job);
+        self.key_ends.push_back((end, job, key));
+        self.keyed.insert(job, false);
     }
 
     fn accepted(&mut self, client: ClientId, re: Option<&RawValue>, job: JobId, dup: bool) {
@@ -390,6 +400,7 @@ impl Exchange {
         for (_, id, change) in ended {
             exchange.ended.push_back((id, Ended::Told(change)));
         }
+        exchange.forget_outcomes();
         exchange.key_ends.make_contiguous().sort_unstable();
         exchange.find_evictions();
         exchange.reserve_ids();
@@ -427,9 +438,7 @@ impl Exchange {
         if let Some(key) = &stored.opts.key {
             let end = submitted + self.config.key_window;
             if end > now {
-                let key: Arc<str> = key.as_str().into();
-                self.keys.insert(key.clone(), id);
-                self.key_ends.push_back((end, id, key));
+                self.add_key(key, id, end);
             }
         }
         if let StoredPhase::Ended { change, at } = stored.phase {

@@ -131,8 +131,16 @@ impl Exchange {
         for (key, job) in &self.keys {
             let ends = self.key_ends.iter().any(|(_, of, it)| of == job && it == key);
             ensure(ends, || format!("the key {key:?} of {job} never ends"))?;
+            let keyed = self.keyed.contains_key(job);
+            ensure(keyed, || format!("the key {key:?} of {job} would be forgotten"))?;
         }
-        Ok(())
+        let (keys, keyed) = (self.keys.len(), self.keyed.len());
+        ensure(keyed == keys, || format!("{keys} keys, and {keyed} jobs that have one"))?;
+        let kept = |job: &JobId| self.ended.iter().any(|(id, _)| id == job);
+        let lingers = self.keyed.iter().filter(|(_, lingers)| **lingers).map(|(job, _)| *job);
+        let mut twice = lingers.filter(|job| kept(job) || self.jobs.handle(*job).is_some());
+        let twice = twice.next();
+        ensure(twice.is_none(), || format!("{twice:?} is kept for its key alone, and is here"))
     }
 
     /// Nothing waits that could be placed.

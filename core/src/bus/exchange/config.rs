@@ -18,6 +18,11 @@ pub struct ExchangeConfig {
     pub max_lost: u32,
     /// How long a key stands for its first submission.
     pub key_window: Duration,
+    /// How many keys may stand at a time. With more, what has another key is
+    /// refused until the oldest ends, and not made another job of in silence.
+    /// Each costs some 200 bytes and its own length in memory; with `Fsync` also
+    /// the record of its job on disk, some 400 bytes, once that has ended.
+    pub max_keys: usize,
     /// What becomes of accepted jobs when the bus is killed. With `Fsync`
     /// nothing is acknowledged before
     /// [`Exchange::handle_persisted`](super::Exchange::handle_persisted) says so.
@@ -50,6 +55,7 @@ impl ExchangeConfig {
             beat: Duration::from_secs(5),
             max_lost: 5,
             key_window: Duration::from_secs(600),
+            max_keys: 1_000_000,
             durability: Durability::Memory,
             max_frame: 1024 * 1024,
             max_bytes: 1 << 30,

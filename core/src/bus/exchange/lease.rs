@@ -164,7 +164,7 @@ impl Exchange {
         if job.starts == 0 {
             self.waits.add(now.since(job.submitted));
         }
-        job.starts += 1;
+        job.starts = job.starts.saturating_add(1);
         if let Some(it) = self.remotes.get_mut(remote) {
             if it.evicting == Some(id) {
                 it.evicting = None;
@@ -204,7 +204,7 @@ impl Exchange {
 
     fn take_eviction(&mut self, handle: u32, lease: &Lease, details: Details) {
         let Some(job) = self.jobs.get_mut(handle) else { return };
-        job.evictions += 1;
+        job.evictions = job.evictions.saturating_add(1);
         self.counters.evictions += 1;
         if job.on_evict(&self.config) == OnEvict::Requeue || lease.ending.is_some() {
             self.give_back(handle, lease, details);
@@ -228,7 +228,7 @@ impl Exchange {
         }
         let salt = self.config.policy.jitter_seed ^ (job.id.count() << 8) ^ u64::from(job.attempt);
         let wait: Duration = self.config.policy.retry.delay(job.attempt, salt);
-        job.attempt += 1;
+        job.attempt = job.attempt.saturating_add(1);
         job.phase = Phase::BackingOff { until: now + wait };
         self.backing_off += 1;
         self.waiting.add(job.priority);
@@ -248,11 +248,11 @@ impl Exchange {
         if report.state != ReportState::SpawnFailed {
             self.runs.add(Duration::from_millis(report.ran_ms));
         }
-        if matches!(report.state, ReportState::Evicted) {
-            self.counters.wasted_ms += report.ran_ms;
-        } else {
-            self.counters.useful_ms += report.ran_ms;
-        }
+        let evicted = report.state == ReportState::Evicted;
+        let counters = &mut self.counters;
+        let total = if evicted { &mut counters.wasted_ms } else { &mut counters.useful_ms };
+        // A scheduler may say any number.
+        *total = total.saturating_add(report.ran_ms);
     }
 
     pub(super) fn remote_of(&self, client: ClientId) -> Option<u32> {

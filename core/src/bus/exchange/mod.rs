@@ -91,6 +91,9 @@ pub struct Exchange {
     /// When each key ends, and of which job it is: a key may be used again
     /// before that, when its first job could not be saved.
     key_ends: VecDeque<(Instant, JobId, Arc<str>)>,
+    /// The jobs that have a key which stands for them: whether the key alone
+    /// keeps their record on disk, since their outcome is kept no longer.
+    keyed: BTreeMap<JobId, bool>,
     ids: StoredIds,
     /// What was given out to be put on disk, and under which number.
     ids_stored: StoredIds,
@@ -175,6 +178,7 @@ impl Exchange {
             bytes: 0,
             keys: BTreeMap::new(),
             key_ends: VecDeque::new(),
+            keyed: BTreeMap::new(),
             ids,
             ids_stored: ids,
             ids_stored_in: 0,
@@ -406,7 +410,7 @@ impl Exchange {
         self.put_outcome(&job, &entry);
         let outcome = self.publish(entry).without_output();
         self.ended.push_back((job.id, Ended::Event(outcome)));
-        self.forget_outcome();
+        self.forget_outcomes();
     }
 
     fn add_job(&mut self, job: Job) -> u32 {
@@ -420,11 +424,15 @@ impl Exchange {
         Some(job)
     }
 
-    /// Forgets the oldest outcome, if there is one too many.
-    fn forget_outcome(&mut self) {
-        if self.ended.len() > self.config.outcomes_kept {
-            if let Some((id, _)) = self.ended.pop_front() {
-                self.persist(PersistOp::Forget(id));
+    /// Forgets the oldest outcomes, if there are too many. The record of a job
+    /// stays on disk until its key ends: without it, a submission under the same
+    /// key would be another job after a restart.
+    fn forget_outcomes(&mut self) {
+        while self.ended.len() > self.config.outcomes_kept {
+            let Some((id, _)) = self.ended.pop_front() else { return };
+            match self.keyed.get_mut(&id) {
+                Some(lingers) => *lingers = true,
+                None => self.persist(PersistOp::Forget(id)),
             }
         }
     }

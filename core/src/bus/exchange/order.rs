@@ -2,8 +2,8 @@
 
 use core::cmp::Reverse;
 
-use super::Exchange;
 use super::job::Phase;
+use super::{Exchange, PersistOp};
 use crate::id::JobId;
 use crate::time::Instant;
 
@@ -27,6 +27,9 @@ impl Exchange {
     pub(super) fn end_key(&mut self, job: JobId, key: &str) {
         if self.keys.get(key) == Some(&job) {
             self.keys.remove(key);
+        }
+        if self.keyed.remove(&job) == Some(true) {
+            self.persist(PersistOp::Forget(job));
         }
     }
 

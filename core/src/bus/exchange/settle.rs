@@ -223,7 +223,7 @@ impl Exchange {
             self.refresh(lease.remote);
         }
         let Some(job) = self.jobs.get_mut(handle) else { return };
-        job.lost += 1;
+        job.lost = job.lost.saturating_add(1);
         let id = job.id;
         self.revoke(lease.remote, id, lease.id, RevokeWhy::Superseded);
         let on = self.name_of(lease.remote);

@@ -149,7 +149,8 @@ pub struct Submission<'a> {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubmitOptions {
-    /// A second submission under the same key within ten minutes is the first.
+    /// A second submission under the same key within ten minutes is the first,
+    /// also when that has its outcome, and over a restart of a bus with a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// `requeue` or `drop`.

@@ -164,6 +164,49 @@ fn a_failure_does_not_undo_what_is_accepted_and_was_submitted_again() {
     assert_eq!(scene.disk.jobs.len(), 1);
 }
 
+/// The outcome of its job may be forgotten long before.
+#[test]
+fn a_key_stands_until_it_ends_over_a_crash() {
+    let durability = Durability::Fsync;
+    let config = ExchangeConfig { durability, outcomes_kept: 1, ..ExchangeConfig::new(0) };
+    let mut scene = Scene::with(config, &[producer(1)]);
+    let ends_at_once = |scene: &mut Scene, job: &str, opts: &str| {
+        scene.submits_with(1, 5, opts).commit().cancels(1, job).commit();
+    };
+    ends_at_once(&mut scene, "j1", r#"{"key":"k"}"#);
+    scene.at(300);
+    for job in ["j2", "j3", "j4"] {
+        ends_at_once(&mut scene, job, "{}");
+    }
+    assert_eq!(scene.disk.jobs.len(), 2, "the last outcome, and that of the key");
+    for secs in [310, 599] {
+        let (client, register) = producer(1);
+        scene.crashes().at(secs).hears(client, &register);
+        scene.submits_with(1, 5, r#"{"key":"k"}"#).commit();
+        assert_eq!(scene.said().last().unwrap(), "c1 dup j1");
+    }
+    scene.at(600).commit();
+    assert_eq!(scene.disk.jobs.len(), 1, "the last outcome");
+    scene.submits_with(1, 5, r#"{"key":"k"}"#).commit();
+    assert_eq!(scene.said(), ["c1 accepted j2001"]);
+}
+
+#[test]
+fn what_a_key_alone_kept_is_forgotten_after_a_restart_that_outlasts_it() {
+    let mut scene = Scene::durable(&[producer(1)]);
+    for job in ["j1", "j2", "j3"] {
+        let opts = format!(r#"{{"key":"of {job}"}}"#);
+        scene.submits_with(1, 5, &opts).commit().cancels(1, job).commit();
+    }
+    scene.config.outcomes_kept = 1;
+    scene.at(300).crashes().commit();
+    assert_eq!((scene.exchange.ended.len(), scene.disk.jobs.len()), (1, 3));
+    scene.now = Instant::from_secs(1600);
+    scene.crashes().commit();
+    assert_eq!((scene.exchange.ended.len(), scene.disk.jobs.len()), (1, 1));
+    scene.exchange.check().unwrap();
+}
+
 #[test]
 fn what_is_not_accepted_yet_cannot_be_cancelled() {
     let mut scene = Scene::durable(&[producer(1)]);

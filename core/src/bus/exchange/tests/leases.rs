@@ -119,3 +119,40 @@ fn a_session_of_another_bus_is_not_resumed() {
     scene.hears(5, &BACK.replace("s2", "s1002"));
     assert_eq!(scene.said(), ["c5 welcome s1002"]);
 }
+
+#[test]
+fn f8_numbers_of_any_size_in_a_report_harm_nothing() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    for (job, state) in [(1, "finished"), (3, "evicted")] {
+        scene.submits_with(1, 5, r#"{"on_evict":"drop"}"#);
+        scene.submits_with(1, 5, r#"{"on_evict":"drop"}"#);
+        scene.reports(2, &format!("j{job}"), job, state);
+        let most = r#"{"cmd":"report","job":"JOB","lease":LEASE,"state":"STATE","ran_ms":18446744073709551615,"slot":4294967295}"#;
+        let (lease, job) = (job + 1, format!("j{}", job + 1));
+        let most = most.replace("JOB", &job).replace("LEASE", &lease.to_string());
+        scene.hears(2, &most.replace("STATE", "started")).hears(2, &most.replace("STATE", state));
+    }
+    let counters = scene.exchange.counters();
+    assert_eq!((counters.useful_ms, counters.wasted_ms), (u64::MAX, u64::MAX));
+    assert_eq!((counters.finished, counters.evicted, counters.running), (2, 2, 0));
+}
+
+#[test]
+fn f8_terms_of_any_size_harm_nothing() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 100_000)]);
+    let most = r#"{"max_attempts":4294967295,"max_lost":4294967295,"timeout_ms":18446744073709551615,"expires_ms":18446744073709551615,"deadline_ms":18446744073709551615}"#;
+    scene.submits_with(1, i32::MAX, most).submits_with(1, 0, most).said();
+    let stopping =
+        r#"{"cmd":"stopping","job":"j2","lease":2,"by":"j1","grace_ms":18446744073709551615}"#;
+    scene.reports(2, "j1", 1, "failed").reports(2, "j2", 2, "started").hears(2, stopping);
+    let subscribe =
+        r#"{"cmd":"subscribe","view":{"from":18446744073709551615,"rows":18446744073709551615}}"#;
+    scene.hears(1, subscribe).hears(1, r#"{"cmd":"subscribe","since":18446744073709551615}"#);
+    scene.hears(
+        2,
+        r#"{"cmd":"beat","leases":[18446744073709551615],"free":4294967295,"floor":-2147483648}"#,
+    );
+    let told =
+        ["c1 resync", "c2 beat without [18446744073709551615]", "c2 ok", "c2 ok", "c1 snapshot"];
+    assert_eq!(scene.said(), told);
+}

@@ -197,6 +197,19 @@ fn the_second_submission_under_a_key_is_the_first() {
     assert_eq!(scene.said(), ["c1 accepted j2"]);
 }
 
+/// With fewer, the oldest would end early, and its job might run twice.
+#[test]
+fn no_more_keys_stand_than_may_stand() {
+    let config = ExchangeConfig { max_keys: 2, ..ExchangeConfig::new(0) };
+    let mut scene = Scene::with(config, &[producer(1)]);
+    scene.submits_with(1, 5, r#"{"key":"a"}"#).cancels(1, "j1").said();
+    scene.at(300).submits_with(1, 5, r#"{"key":"b"}"#).submits_with(1, 5, r#"{"key":"c"}"#);
+    scene.submits_with(1, 5, r#"{"key":"a"}"#).submits(1, 5);
+    assert_eq!(scene.said(), ["c1 full", "c1 accepted j2", "c1 dup j1", "c1 accepted j3"]);
+    scene.at(600).submits_with(1, 5, r#"{"key":"c"}"#);
+    assert_eq!(scene.said(), ["c1 accepted j4"]);
+}
+
 #[test]
 fn no_more_jobs_wait_than_may_wait() {
     let mut config = ExchangeConfig::new(0);
