@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sched_core::Priority;
 use sched_core::bus::{Role, TestJob};
-use sched_runtime_smol::bus::{BusConfig, BusServer, ClientEvent};
+use sched_runtime_smol::bus::{BusConfig, BusFailed, BusServer, ClientEvent};
 use std::time::Duration;
 
 use crate::support::{Bus, client_at, event, run};
@@ -133,5 +133,20 @@ fn what_could_not_be_sent_is_told() {
         assert!(unsent > 0 && unsent <= accepted, "{unsent} of {accepted}");
         let stats = client.close().await;
         assert_eq!((stats.unsent, stats.accepted), (unsent, accepted));
+    });
+}
+
+#[test]
+fn a_bus_that_fails_says_so_and_is_gone() {
+    run(async {
+        let server = BusServer::bind(BusConfig::new(free_address())).await.unwrap();
+        let (address, handle) = (server.local_addr(), server.handle());
+        let running = smol::spawn(server.run());
+        let client = client_at(address, Role::Scheduler);
+        event(&client, |event| *event == ClientEvent::Connected).await;
+        let stats = handle.until(|_| panic!("the thread of this bus panics on purpose")).await;
+        assert_eq!(stats.map(|_| ()), None);
+        assert_eq!(running.await.map(|_| ()), Err(BusFailed));
+        event(&client, |event| matches!(event, ClientEvent::Lost { .. })).await;
     });
 }

@@ -68,7 +68,9 @@ pub use agent::{Agent, AgentConfig, AgentCounts, AgentError, Translate, Wanted};
 pub use client::{
     BusClient, ClientConfig, ClientEvent, ClientStats, Payload, SendError, SessionClient,
 };
-pub use server::{BindError, BusConfig, BusEvent, BusHandle, BusServer, BusStats, DiskStats};
+pub use server::{
+    BindError, BusConfig, BusEvent, BusFailed, BusHandle, BusServer, BusStats, DiskStats,
+};
 pub use url::{BusUrl, UrlError};
 
 /// How long a connection that is closing may still take, on either end.

@@ -12,7 +12,7 @@ use async_tungstenite::{WebSocketStream, client_async};
 use futures_lite::{FutureExt, StreamExt};
 use sched_core::bus::Role;
 use sched_runtime_smol::bus::{
-    BusClient, BusConfig, BusHandle, BusServer, BusStats, ClientConfig, ClientEvent,
+    BusClient, BusConfig, BusFailed, BusHandle, BusServer, BusStats, ClientConfig, ClientEvent,
 };
 use smol::Timer;
 use smol::net::TcpStream;
@@ -48,7 +48,7 @@ pub struct Bus {
     /// Where it listens.
     pub address: SocketAddr,
     handle: BusHandle,
-    running: smol::Task<BusStats>,
+    running: smol::Task<Result<BusStats, BusFailed>>,
 }
 
 impl Bus {
@@ -131,7 +131,7 @@ impl Bus {
     /// Stops the bus in order, and waits for it.
     pub async fn end(self) -> BusStats {
         self.handle.shutdown();
-        self.running.await
+        self.running.await.expect("the bus has not failed")
     }
 
     /// The last counts of a bus whose end is of no interest.

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use argh::FromArgs;
 use sched_core::Policy;
 use sched_core::bus::BrokerEvent;
-use sched_runtime_smol::bus::{BindError, BusConfig, BusEvent, BusServer, BusStats, LARGEST_FRAME};
+use sched_runtime_smol::bus::{
+    BindError, BusConfig, BusEvent, BusFailed, BusServer, BusStats, LARGEST_FRAME,
+};
 use tools::cli::{self, Shutdown, Versioned, policy};
 use tracing::{error, info};
 
@@ -87,6 +89,8 @@ enum Failure {
     Bind(#[from] BindError),
     #[error("cannot take over INT and TERM: {0}")]
     Signals(std::io::Error),
+    #[error(transparent)]
+    Failed(#[from] BusFailed),
 }
 
 async fn serve(arguments: Arguments) -> Result<BusStats, Failure> {
@@ -117,7 +121,7 @@ async fn serve(arguments: Arguments) -> Result<BusStats, Failure> {
         .await;
     info!("stopping; a second INT or TERM stops at once");
     handle.shutdown();
-    Ok(running.await)
+    Ok(running.await?)
 }
 
 /// Faults are logged where they are found; here is what people watch a bus for.

@@ -101,7 +101,7 @@ pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let report = worker.end(shutdown.urged()).await;
     let seen = view.or(halted()).await;
     bus.shutdown();
-    serving.await;
+    serving.await?;
     tell_line(InWords(&report.summary));
     seen.map_err(Into::into)
 }

@@ -68,17 +68,20 @@ async fn look_up(url: BusUrl, patience: Patience, job: &str) -> Result<Life, Fai
     let talk = Talk::open(url, patience, "observer").await?;
     let mut watch = Watch::start(talk, Since::Snapshot, true).await?;
     let mut life: Option<Life> = None;
+    let mut given_up = 0;
     loop {
         match (watch.next().await?, &mut life) {
             (Seen::Snapshot(text), _) => {
                 let snapshot = Snapshot::parse(&text)?;
                 let (first, last) = (snapshot.oldest, snapshot.seq);
                 let new = Life { events: Vec::new(), snapshot };
-                if first == 0 || first > last {
+                let from = beginning(first, given_up);
+                if first == 0 || from >= last {
                     watch.end().await;
                     return Ok(new);
                 }
-                watch.go_back(first - 1).await?;
+                watch.go_back(from).await?;
+                given_up = (2 * given_up).max(AT_FIRST);
                 life = Some(new);
             }
             (Seen::Event(text), Some(so_far)) => {
@@ -95,6 +98,16 @@ async fn look_up(url: BusUrl, patience: Patience, job: &str) -> Result<Life, Fai
             _ => {}
         }
     }
+}
+
+/// How many of the oldest events are given up if the bus has forgotten the first
+/// one before it was asked for it. Twice as many each time: a bus where much
+/// happens forgets fast.
+const AT_FIRST: u64 = 256;
+
+/// After which event to begin, of those from `first` on.
+const fn beginning(first: u64, given_up: u64) -> u64 {
+    first.saturating_sub(1).saturating_add(given_up)
 }
 
 /// The job of an event, and its number.

@@ -35,18 +35,18 @@ pub fn details(change: &HeardChange<'_>) -> String {
         parts.push(format!("on {on}"));
     }
     if let Some(reason) = &change.reason {
-        parts.push(one_line(reason));
+        parts.push(reason.to_string());
     }
     if let Some(retry) = change.retry_ms {
         parts.push(format!("tried again in {}", span(Duration::from_millis(retry))));
     }
-    parts.join(", ")
+    one_line(&parts.join(", "))
 }
 
 /// An event as a sentence about its job.
 #[must_use]
 pub fn sentence(change: &HeardChange<'_>) -> String {
-    let state = state(&change.state);
+    let state = one_line(state(&change.state));
     let details = details(change);
     let job = one_line(&change.job);
     if details.is_empty() { format!("{job} {state}") } else { format!("{job} {state} ({details})") }
@@ -116,6 +116,8 @@ mod tests {
         assert_eq!(words(stopping), "j3 is asked to end (to make room for j4, on g1)");
         let failed = r#"{"job":"j3","state":"failed","attempt":2,"code":3,"ran_ms":61000,"reason":"a\nb","final":true}"#;
         assert_eq!(words(failed), "j3 failed (attempt 2, exit code 3, ran 1m01s, a b)");
+        let named = r#"{"job":"j\u001b3","state":"o\u0007dd","on":"\u001b]0;x\u0007\ng1"}"#;
+        assert_eq!(words(named), "j 3 o dd (on  ]0;x  g1)");
         let retried = r#"{"job":"j3","state":"pending","attempt":2,"code":3,"retry_ms":750}"#;
         let expected = "j3 waits (priority 0, attempt 2, exit code 3, tried again in 0.75 s)";
         assert_eq!(words(retried), expected);

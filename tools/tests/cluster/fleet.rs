@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_lite::FutureExt;
 use sched_runtime_smol::StoreError;
-use sched_runtime_smol::bus::{BindError, BusConfig, BusServer, BusStats};
+use sched_runtime_smol::bus::{BindError, BusConfig, BusFailed, BusServer, BusStats};
 use smol::{Task, Timer};
 
 use crate::support::TEST_SCHEDULER;
@@ -30,7 +30,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 /// and tells nobody, as a process does that is killed.
 pub(crate) struct Bus {
     pub(crate) address: SocketAddr,
-    running: Task<BusStats>,
+    running: Task<Result<BusStats, BusFailed>>,
 }
 
 impl Bus {

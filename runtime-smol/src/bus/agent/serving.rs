@@ -181,6 +181,8 @@ impl Serving {
                 self.session = Some(welcome.session);
                 self.drain().await;
             }
+            // The bus gives the job to somebody else: it must not run here as well.
+            Wake::Heard(Some(SessionEvent::Revoked { lease, .. })) => self.end_run(lease).await,
             Wake::Heard(_) => {}
             wake => self.handle(wake).await,
         }

@@ -1,6 +1,6 @@
 //! A log that a flood cannot fill a disk with.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
@@ -8,6 +8,9 @@ use tracing::warn;
 /// Lines about faults in one [`PERIOD`], at most.
 const LINES: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// The longest that is said about one fault, in bytes: clients choose some of it.
+const LONGEST: usize = 300;
 
 /// Writes what clients did wrong, and only counts what comes too fast. The
 /// count is written when the period is over.
@@ -30,7 +33,7 @@ impl FaultLog {
         }
         if self.lines < LINES {
             self.lines += 1;
-            warn!(%peer, "{what}");
+            warn!(peer = %short(peer), "{}", short(what));
         } else {
             self.left_out += 1;
         }
@@ -50,9 +53,41 @@ impl FaultLog {
     }
 }
 
+/// On one line, and no longer than it may be.
+fn short(what: &dyn fmt::Display) -> String {
+    let mut short = Short(String::new());
+    if write!(short, "{what}").is_err() {
+        short.0.push('…');
+    }
+    short.0
+}
+
+/// Takes no more than there is room for.
+struct Short(String);
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.0.len() >= LONGEST {
+                return Err(fmt::Error);
+            }
+            self.0.push(if c.is_control() { ' ' } else { c });
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_clients_choose_is_one_line_and_not_a_long_one() {
+        assert_eq!(short(&"[1,\n\u{1b}[2J2]"), "[1,  [2J2]");
+        let long = "x".repeat(1 << 20);
+        assert_eq!(short(&format_args!("unknown: {long}")).chars().count(), LONGEST + 1);
+        assert!(short(&long).ends_with("x…"));
+    }
 
     #[test]
     fn a_flood_is_counted_and_not_written() {

@@ -47,7 +47,7 @@ use crate::store::StoreError;
 use connection::Connection;
 use hub::{Hub, Input, Watch};
 use poller::Poller;
-pub use report::{BusEvent, BusStats, DiskStats};
+pub use report::{BusEvent, BusFailed, BusStats, DiskStats};
 use thread::HubThread;
 
 /// Messages that wait for the broker, at most.
@@ -191,8 +191,9 @@ impl BusServer {
         let (event_sender, events) = async_channel::bounded(EVENTS);
         let poller = Poller::new().map_err(BindError::System)?;
         let hub = Hub::new(clock, queue, poller, input, event_sender);
-        let hub = HubThread::start(hub, inbox.clone()).map_err(BindError::System)?;
         let stop = async_channel::bounded(1);
+        let hub = HubThread::start(hub, inbox.clone(), stop.0.clone());
+        let hub = hub.map_err(BindError::System)?;
         Ok(Self { listener, address, config: Arc::new(config), hub, inbox, stop, events })
     }
 
@@ -220,7 +221,11 @@ impl BusServer {
     /// [`LINGER`](super::LINGER), twice.
     ///
     /// Spawn this future. Dropping it ends the bus at once.
-    pub async fn run(self) -> BusStats {
+    ///
+    /// # Errors
+    ///
+    /// The bus has failed, which is a fault of its own. It has ended.
+    pub async fn run(self) -> Result<BusStats, BusFailed> {
         let (alive, ended) = async_channel::bounded(1);
         let handle = self.handle();
         let inbox = self.inbox.clone();

@@ -80,3 +80,9 @@ pub struct BusStats {
     /// Connections that could not be accepted.
     pub accept_errors: u64,
 }
+
+/// A bus has ended because of a fault of its own, or of what it was given to
+/// [wait for](super::BusHandle::until): its thread panicked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the bus has failed, which is a fault of its own; what went wrong is on stderr")]
+pub struct BusFailed;

@@ -1,12 +1,13 @@
 //! The thread of the hub.
 
+use std::convert::Infallible;
 use std::io;
 use std::thread::Builder;
 
 use async_channel::{Receiver, Sender};
 
 use super::hub::{Hub, Input};
-use super::report::BusStats;
+use super::report::{BusFailed, BusStats};
 
 /// A hub that runs on a thread of its own. It ends when this is dropped.
 #[derive(Debug)]
@@ -16,10 +17,16 @@ pub(super) struct HubThread {
 }
 
 impl HubThread {
-    /// Starts it.
-    pub(super) fn start(hub: Hub, inbox: Sender<Input>) -> io::Result<Self> {
+    /// Starts it. Without a hub there is no bus: `stop` is closed when it ends, from
+    /// whatever cause.
+    pub(super) fn start(
+        hub: Hub,
+        inbox: Sender<Input>,
+        stop: Sender<Infallible>,
+    ) -> io::Result<Self> {
         let (end, ended) = async_channel::bounded(1);
         let run = move || {
+            let _stopped = Stopped(stop);
             // Nobody may want to know any more.
             let _unheard = end.try_send(hub.run());
         };
@@ -28,9 +35,22 @@ impl HubThread {
     }
 
     /// Lets the hub do what it was told so far, and end.
-    pub(super) async fn end(self) -> BusStats {
+    ///
+    /// # Errors
+    ///
+    /// It has panicked.
+    pub(super) async fn end(self) -> Result<BusStats, BusFailed> {
         self.inbox.close();
-        self.ended.recv().await.unwrap_or_default()
+        self.ended.recv().await.map_err(|_panicked| BusFailed)
+    }
+}
+
+/// Stops the others when this thread ends.
+struct Stopped(Sender<Infallible>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
