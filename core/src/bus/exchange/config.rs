@@ -59,7 +59,7 @@ impl ExchangeConfig {
             durability: Durability::Memory,
             max_frame: 1024 * 1024,
             max_bytes: 1 << 30,
-            max_waiting: 4 * 1024 * 1024,
+            max_waiting: 16 * 1024 * 1024,
             events_kept: 16_384,
             outcomes_kept: 1024,
             first_id,

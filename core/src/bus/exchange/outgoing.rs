@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 use crate::bus::v1::View;
 use crate::id::{ClientId, JobId, LeaseId};
 
+/// Events take no more than this part of what may wait for a client: they can be
+/// told later, and the rest is for what cannot.
+const EVENTS_SHARE: usize = 64;
+
 /// What a message that waits costs beyond its bytes.
 const FRAME_COST: usize = 64;
 
@@ -111,7 +115,7 @@ impl Outgoing {
     /// better told later: what waits for it is to stay short.
     pub(super) fn has_room(&self, client: ClientId, length: usize) -> bool {
         let bytes = self.shares.get(&client).map_or(0, |share| share.bytes);
-        bytes == 0 || bytes + length + FRAME_COST <= self.most / 16
+        bytes == 0 || bytes + length + FRAME_COST <= self.most / EVENTS_SHARE
     }
 
     /// Whether a snapshot waits for this client.

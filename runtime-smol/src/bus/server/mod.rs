@@ -66,7 +66,9 @@ pub struct BusConfig {
     pub max_frame: usize,
     /// How much may wait to be written to one client, in bytes. A client for
     /// which more would wait is closed with code 1008, `slow_consumer`. One
-    /// message may wait whatever its size.
+    /// message may wait whatever its size. Events do not count: who does not keep
+    /// up is told them later, as long as they are kept. For the disk four times
+    /// as much may wait.
     pub outbox_bytes: usize,
     /// Connections beyond this many are turned away with HTTP status 503.
     pub max_connections: usize,

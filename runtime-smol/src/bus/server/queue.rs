@@ -11,6 +11,10 @@ use super::BusConfig;
 use super::disk::Disk;
 use crate::store::{FileStore, Store, StoreError};
 
+/// How many times as much may wait for the disk for one client as may wait to be
+/// written to it: that the disk takes its time is not the client's fault.
+const WAITING_OUTBOXES: usize = 4;
+
 /// 2024-01-01, so that ids stay short, in seconds since 1970.
 const FIRST_YEAR: Duration = Duration::from_secs(1_704_067_200);
 
@@ -42,7 +46,7 @@ fn terms(config: &BusConfig) -> ExchangeConfig {
         beat: config.beat,
         durability: if durable { Durability::Fsync } else { Durability::Memory },
         max_frame: config.max_frame,
-        max_waiting: config.outbox_bytes,
+        max_waiting: config.outbox_bytes.saturating_mul(WAITING_OUTBOXES),
         ..ExchangeConfig::new(first_id())
     }
 }
