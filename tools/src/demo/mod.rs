@@ -48,8 +48,13 @@ pub struct Plan {
 /// The bus or the scheduler cannot be started here.
 pub async fn run(plan: Plan) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::with_children()?;
-    let server =
-        BusServer::bind(BusConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).await?;
+    let config = BusConfig {
+        // A job that comes before the scheduler does would be dropped otherwise,
+        // and the demo waits for the end of every job.
+        queue_job_requests: true,
+        ..BusConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    };
+    let server = BusServer::bind(config).await?;
     let listens = server.local_addr();
     let url: BusUrl = format!("ws://{listens}/").parse()?;
     let bus = server.handle();
