@@ -180,6 +180,14 @@ impl Bus {
             self.connections.remove(&client.number());
             net.bus_closes(now, client.number());
         }
+        // As a client that does not read: it may come back.
+        if let Some(client) = exchange.poll_slow() {
+            exchange.disconnect(now, client, false);
+            self.connections.remove(&client.number());
+            self.offers.remove(&client.number());
+            net.bus_closes(now, client.number());
+            return self.pump(now, net, ledger);
+        }
         exchange.check()?;
         ledger.check_leases(exchange)?;
         self.check_slots()
