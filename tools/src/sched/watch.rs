@@ -34,6 +34,8 @@ pub struct Watch {
     /// Whether that has been answered. Until then events of the subscription
     /// before may come in.
     answered: bool,
+    /// Whether a snapshot beside was asked for. The bus sends one at a time.
+    looking: bool,
 }
 
 /// What a watch sees.
@@ -68,7 +70,7 @@ impl Watch {
             Since::Event(seq) => Some(seq),
             Since::Snapshot => None,
         };
-        let mut watch = Self { talk, all, seq, asked: 0, answered: false };
+        let mut watch = Self { talk, all, seq, asked: 0, answered: false, looking: false };
         watch.subscribe().await?;
         Ok(watch)
     }
@@ -91,7 +93,7 @@ impl Watch {
                 SessionEvent::Job(_) => {}
                 SessionEvent::Snapshot(text) => {
                     self.seq = Some(Snapshot::parse(&text)?.seq);
-                    self.answered = true;
+                    (self.answered, self.looking) = (true, false);
                     return Ok(Seen::Snapshot(text));
                 }
                 SessionEvent::Welcomed { welcome, resumed } => {
@@ -158,17 +160,19 @@ impl Watch {
     }
 
     /// Asks for a snapshot beside: the events go on as they were. `false`: not
-    /// now, a subscription is under way.
+    /// now, a subscription or another one is under way.
     ///
     /// # Errors
     ///
     /// The client has ended.
     pub async fn look_again(&mut self) -> Result<bool, Failure> {
-        if self.answered {
-            let all = self.all;
-            self.asked = self.talk.ask(move |session| session.subscribe(None, all)).await?;
+        if !self.answered || self.looking {
+            return Ok(false);
         }
-        Ok(self.answered)
+        let all = self.all;
+        self.asked = self.talk.ask(move |session| session.subscribe(None, all)).await?;
+        self.looking = true;
+        Ok(true)
     }
 
     /// The terms of the bus as it was greeted last.
@@ -196,7 +200,7 @@ impl Watch {
 
     async fn subscribe(&mut self) -> Result<(), Failure> {
         let (seq, all) = (self.seq, self.all);
-        self.answered = false;
+        (self.answered, self.looking) = (false, false);
         self.asked = self.talk.ask(move |session| session.subscribe(seq, all)).await?;
         Ok(())
     }
