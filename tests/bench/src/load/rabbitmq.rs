@@ -139,7 +139,7 @@ impl Queue {
             match self.left {
                 Some(0) => return Ok(()),
                 Some(left) => {
-                    let text = format_args!("acknowledgements that RabbitMQ has not heard: {left}");
+                    let text = format!("acknowledgements that RabbitMQ has not heard: {left}");
                     return Err(Trouble::wrong(text));
                 }
                 None => self.turn()?,
