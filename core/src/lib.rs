@@ -66,6 +66,7 @@
 //! # Ok::<(), SubmitError<Duration>>(())
 //! ```
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+#![forbid(unsafe_code)]
+
 pub mod browser;
 pub mod bus;
 pub mod bussim;

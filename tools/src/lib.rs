@@ -1,5 +1,7 @@
 //! What the programs share.
 
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod demo;
 pub mod lines;

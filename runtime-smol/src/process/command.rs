@@ -48,8 +48,8 @@ impl Output {
 }
 
 impl Command {
-    /// Runs `program`. A name without a slash is looked up in `PATH`: the
-    /// process's own if [`env`](Self::env) sets it, this program's otherwise.
+    /// Runs `program`. A name without a slash is looked up in the process's `PATH`
+    /// (see [`env`](Self::env)).
     /// A relative path counts from [`cwd`](Self::cwd).
     #[must_use]
     pub fn new(program: impl Into<OsString>) -> Self {
@@ -84,7 +84,8 @@ impl Command {
         self
     }
 
-    /// Adds a variable to the environment, which is otherwise this program's.
+    /// Adds a variable to the environment, which is otherwise this program's as it
+    /// was when the scheduler or spawner was made.
     /// It does not replace the variables in which a scheduler tells a run what
     /// it is (`SCHED_JOB`, `SCHED_RUN`, `SCHED_ATTEMPT`, `SCHED_SLOT`).
     #[must_use]

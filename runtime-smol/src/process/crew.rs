@@ -32,9 +32,8 @@ use super::capture::More;
 use super::command::Command;
 use super::error::{bad_command, exhausted, failed};
 use super::run::{Process, Run};
-use super::spares::Spares;
 use super::spawner::Report;
-use super::start::{Started, Variables, start};
+use super::start::{Started, Supplies, Variables, start};
 use crate::epoll::{Epoll, Found, Told};
 
 /// How many threads there are. A second one gains 30 % to 40 % on two
@@ -61,7 +60,7 @@ struct Crew {
 }
 
 /// How a process is started.
-type Start = fn(&Command, &Variables, &Arc<Spares>) -> Result<Started, SpawnFailure>;
+type Start = fn(&Command, &Variables, &Supplies) -> Result<Started, SpawnFailure>;
 
 static CREW: OnceLock<Crew> = OnceLock::new();
 
@@ -223,11 +222,11 @@ impl Crew {
     }
 
     fn start(&self, launch: Launch) {
-        let Launch { run, command, vars, spares } = launch;
+        let Launch { run, command, vars, supplies } = launch;
         let started = if run.is_abandoned() {
             Err(bad_command(format!("{command} was abandoned before its start")))
         } else {
-            let start = || (self.start)(&command, &vars, &spares);
+            let start = || (self.start)(&command, &vars, &supplies);
             catch_unwind(AssertUnwindSafe(start))
                 .unwrap_or_else(|_panic| Err(exhausted(format!("starting {command} panicked"))))
         };

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_open};
-use rustix::process::{Signal, prlimit, setrlimit};
+use rustix::process::{PidfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_open};
+use rustix::process::{Signal, setrlimit};
 
 use super::error::SpawnerError;
 use super::spares::BEYOND;
@@ -18,10 +18,9 @@ const PER_RUN: u64 = 3;
 /// What a run holds after that, if it wrote to both its files, until nobody has
 /// its output any more.
 const PER_OUTPUT: u64 = 2;
-/// What is open for a moment while a thread starts a process: three copies of
-/// `/dev/null` or of the other end of the output, that end, and a pipe of the
-/// standard library's.
-const PER_START: u64 = 6;
+/// What is open for a moment while a thread starts a process: the process's own
+/// openings of its files, or the other end of its pipe.
+const PER_START: u64 = 2;
 /// The spare files of an owner of runs beyond those that its runs have, and what
 /// tells when they are free.
 const SPARE: u64 = 2 * BEYOND as u64 + 2;
@@ -96,35 +95,18 @@ pub(super) fn make_room(max_runs: NonZeroUsize, starts: usize) -> Result<(), Spa
     }
 }
 
-/// Gives a new process the soft limit that this program once had: programs
-/// that use `select` break above 1,024.
-pub(super) fn restore(process: Pid) {
-    if let Some(before) = BEFORE.get() {
-        if let Err(why) = restore_to(before, process) {
-            // Dead already, or with other rights than ours.
-            tracing::debug!(pid = process.as_raw_pid(), %why, "a raised limit was inherited");
-        }
-    }
-}
-
-fn restore_to(before: &Rlimit, process: Pid) -> io::Result<()> {
-    let found = prlimit(Some(process), Resource::Nofile, *before)?;
-    if found != raised(before) {
-        // It runs already, and was faster: it has set one of its own.
-        prlimit(Some(process), Resource::Nofile, found)?;
-    }
-    Ok(())
+/// What every process gets, if the limit was raised: programs that use `select`
+/// break above 1,024.
+pub(super) fn before_it_was_raised() -> Option<Rlimit> {
+    BEFORE.get().copied()
 }
 
 fn raise(limit: &Rlimit) -> io::Result<()> {
-    setrlimit(Resource::Nofile, raised(limit))?;
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised)?;
     let before = BEFORE.get_or_init(|| *limit);
     tracing::info!(from = before.current, to = limit.maximum, "limit of descriptors raised");
     Ok(())
-}
-
-const fn raised(limit: &Rlimit) -> Rlimit {
-    Rlimit { current: limit.maximum, maximum: limit.maximum }
 }
 
 /// As this program was told by whoever started it. Without /proc: no.
@@ -139,31 +121,4 @@ fn open_now() -> u64 {
     /// Without /proc: a guess.
     const UNKNOWN: u64 = 64;
     fs::read_dir("/proc/self/fd").map_or(UNKNOWN, |entries| entries.count() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-
-    use super::*;
-
-    #[test]
-    fn a_process_that_has_set_a_limit_of_its_own_keeps_it() {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "ulimit -n 50; echo set; read never"]);
-        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let hard = getrlimit(Resource::Nofile).maximum;
-        let result =
-            restore_to(&Rlimit { current: Some(60), maximum: hard }, Pid::from_child(&shell));
-        let limits = fs::read_to_string(format!("/proc/{}/limits", shell.id())).unwrap();
-        drop(shell.stdin.take());
-        shell.wait().unwrap();
-        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-        let words: Vec<_> = line.split_whitespace().collect();
-        // Without the right to raise what it has lowered, nothing was done at all.
-        assert_eq!(words[3..5], ["50", "50"], "{result:?}");
-    }
 }

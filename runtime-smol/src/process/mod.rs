@@ -13,7 +13,8 @@
 //! after the start, for the same reason.
 //!
 //! - *Start.* It blocks a thread of the crew for 0.1 to 0.6 ms. The process leads
-//!   a new process group and has `/dev/null` for its input. Where both threads
+//!   a new process group and has `/dev/null` for its input. It is made together with
+//!   what it is watched by: there is none that runs and cannot be watched. Where both threads
 //!   hang in a start (a program on a file system that has gone), nothing more is
 //!   started, but ends are still told.
 //! - *Stop.* TERM to the group, followed by CONT, so that a process that is
@@ -27,17 +28,18 @@
 //!
 //! # What a process inherits
 //!
-//! The environment, with the additions of its [`Command`] and, under a
-//! scheduler, `SCHED_JOB`, `SCHED_RUN`, `SCHED_ATTEMPT` and `SCHED_SLOT`. No
-//! descriptor but 0, 1 and 2, and no signal handler. Some things pass through,
-//! because only unsafe code could stop them: descriptors that this program was
-//! itself given without the close-on-exec flag, signals it was told to ignore
-//! (as by `nohup`), and what belongs to a thread: blocked signals, processors it
-//! is pinned to, its nice value and scheduling policy, namespaces and system call
-//! filters of its own. The threads of the crew have these from whoever's call
-//! made them: the first to start a process, and, as they end when they are idle,
-//! any later one that finds none. So start nothing from a thread that has of these
-//! what no process is to have.
+//! The environment as it was when its scheduler or spawner was made, with the
+//! additions of its [`Command`] and, under a scheduler, `SCHED_JOB`, `SCHED_RUN`,
+//! `SCHED_ATTEMPT` and `SCHED_SLOT`. No descriptor but 0, 1 and 2 (before Linux 5.9:
+//! and those that this program was itself given without the close-on-exec flag). No
+//! signal handler, and no blocked signal. Signals that this program was told to
+//! ignore (as by `nohup`) are ignored by its processes, too.
+//!
+//! What belongs to a thread passes through: processors it is pinned to, its nice
+//! value and scheduling policy, namespaces and system call filters of its own. The
+//! threads of the crew have these from whoever's call made them: the first to start a
+//! process, and, as they end when they are idle, any later one that finds none. So
+//! start nothing from a thread that has of these what no process is to have.
 //!
 //! # Hidden costs
 //!
@@ -54,7 +56,7 @@
 //!   are kept for the next run). The soft limit of descriptors is raised to the
 //!   hard one if the runs of all [`SmolSpawner`]s and schedulers of the program,
 //!   with the output of as many that have ended, need it; processes started after
-//!   that get the old soft limit back, a moment after they have begun.
+//!   that begin with the old soft limit.
 //!
 //! # Limits
 //!
@@ -69,17 +71,13 @@
 //!   learns how it ended: a [`SmolSpawner`] refuses to be made then.
 //! - When the program ends or is killed, its processes live on, unless it has
 //!   posted a [`Guard`]. Stop them and await their ends first.
-//! - At the edge of the limit of descriptors, where other threads open some at the
-//!   same time, a process may run for a moment and then be killed and told as a
-//!   failure to start: see [`SpawnFailureKind::Exhausted`].
 //! - A process that has changed its user (a set-uid program) may not be ours to
 //!   stop: it ends when it likes, and its slot is taken until then.
-//!
-//! [`SpawnFailureKind::Exhausted`]: sched_core::SpawnFailureKind::Exhausted
 
 mod capture;
 mod command;
 mod crew;
+mod environment;
 mod error;
 mod group;
 mod guard;
@@ -92,7 +90,9 @@ mod spares;
 mod spawner;
 mod spool;
 mod start;
+mod strings;
 mod task;
+mod vfork;
 mod want;
 
 pub use capture::CapturedOutput;

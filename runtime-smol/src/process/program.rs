@@ -1,8 +1,8 @@
 //! Which file a command means.
 //!
-//! It is resolved before the start, to an absolute path: a bare name together
-//! with a changed `PATH` would turn `posix_spawn` into the much slower `fork`,
-//! and "not found" would not say what was not found.
+//! It is resolved before the start, to an absolute path: what has not its program
+//! yet, but this one's memory, can look nothing up, and "not found" would not say
+//! what was not found.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use sched_core::SpawnFailure;
 
 use super::command::Command;
+use super::environment::Environment;
 use super::error::{bad_command, failed};
 
 /// Where a name is looked up when there is no `PATH` at all, as the C library does.
@@ -21,7 +22,10 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The absolute path of the program of `command`. Only what is looked up is
 /// known to be there: see [`fault`].
-pub(super) fn resolve(command: &Command) -> Result<PathBuf, SpawnFailure> {
+pub(super) fn resolve(
+    command: &Command,
+    environment: &Environment,
+) -> Result<PathBuf, SpawnFailure> {
     let program = Path::new(command.program());
     if program.as_os_str().is_empty() {
         return Err(bad_command("the command names no program".into()));
@@ -29,23 +33,17 @@ pub(super) fn resolve(command: &Command) -> Result<PathBuf, SpawnFailure> {
     if command.program().as_bytes().contains(&b'/') {
         absolute(program, command)
     } else {
-        look_up(program, command)
+        look_up(program, command, environment)
     }
 }
 
-/// What is wrong with the directory or the program of a `command` that the
-/// system did not start. Looked at only then: the system does so at every start,
-/// but does not say which of the two it was.
-pub(super) fn fault(command: &Command, program: &Path) -> Option<SpawnFailure> {
-    let dir = command.working_dir().map_or(Ok(()), check_dir);
-    dir.and_then(|()| check_program(program)).err()
-}
-
-fn check_dir(dir: &Path) -> Result<(), SpawnFailure> {
-    match dir.metadata() {
-        Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(bad_command(format!("working directory {dir:?} is not a directory"))),
-        Err(why) => Err(failed(format!("working directory {dir:?}"), &why)),
+/// What is wrong with a program that the system did not start. Looked at only
+/// then: the system does so at every start.
+pub(super) fn fault(program: &Path) -> Option<SpawnFailure> {
+    match program.metadata() {
+        Err(why) => Some(failed(format!("program {program:?}"), &why)),
+        Ok(meta) if is_executable(&meta) => None,
+        Ok(_) => Some(bad_command(format!("program {program:?} is not an executable file"))),
     }
 }
 
@@ -54,18 +52,13 @@ fn absolute(path: &Path, command: &Command) -> Result<PathBuf, SpawnFailure> {
     std::path::absolute(&path).map_err(|why| failed(format!("program {path:?}"), &why))
 }
 
-fn check_program(path: &Path) -> Result<(), SpawnFailure> {
-    let meta = path.metadata().map_err(|why| failed(format!("program {path:?}"), &why))?;
-    if is_executable(&meta) {
-        Ok(())
-    } else {
-        Err(bad_command(format!("program {path:?} is not an executable file")))
-    }
-}
-
-fn look_up(name: &Path, command: &Command) -> Result<PathBuf, SpawnFailure> {
+fn look_up(
+    name: &Path,
+    command: &Command,
+    environment: &Environment,
+) -> Result<PathBuf, SpawnFailure> {
     let mut not_executable = None;
-    for dir in env::split_paths(&search_path(command)) {
+    for dir in env::split_paths(&search_path(command, environment)) {
         let path = absolute(&dir.join(name), command)?;
         match path.metadata() {
             Ok(meta) if is_executable(&meta) => return Ok(path),
@@ -79,10 +72,10 @@ fn look_up(name: &Path, command: &Command) -> Result<PathBuf, SpawnFailure> {
     ))
 }
 
-fn search_path(command: &Command) -> OsString {
+fn search_path(command: &Command, environment: &Environment) -> OsString {
     let own = command.variables().iter().rev().find(|(name, _)| name == "PATH");
     own.map(|(_, value)| value.clone())
-        .or_else(|| env::var_os("PATH"))
+        .or_else(|| environment.value("PATH"))
         .unwrap_or_else(|| DEFAULT_PATH.into())
 }
 
@@ -96,35 +89,39 @@ mod tests {
 
     use super::*;
 
-    fn refused(command: &Command) -> String {
-        let fault = |path: PathBuf| fault(command, &path).map_or(Ok(()), Err);
-        let why = resolve(command).and_then(fault).unwrap_err();
-        assert_eq!(why.kind, SpawnFailureKind::Command);
-        why.message
+    fn resolved(command: &Command) -> Result<PathBuf, String> {
+        resolve(command, &Environment::now()).map_err(|why| {
+            assert_eq!(why.kind, SpawnFailureKind::Command);
+            why.message
+        })
     }
 
     #[test]
     fn a_bare_name_is_looked_up_in_the_path_that_the_process_gets() {
-        let path = resolve(&Command::new("sh")).unwrap();
+        let path = resolved(&Command::new("sh")).unwrap();
         assert!(path.is_absolute() && path.ends_with("sh"), "{path:?}");
-        let message = refused(&Command::new("sh").env("PATH", "/nowhere"));
+        let message = resolved(&Command::new("sh").env("PATH", "/nowhere")).unwrap_err();
         assert!(message.contains("\"sh\" is not in PATH"), "{message}");
+        assert!(resolved(&Command::new("")).unwrap_err().contains("no program"));
     }
 
     #[test]
     fn a_relative_path_counts_from_the_working_directory() {
-        let sh = resolve(&Command::new("sh")).unwrap();
+        let sh = resolved(&Command::new("sh")).unwrap();
         let dir = sh.parent().unwrap();
-        assert_eq!(resolve(&Command::new("./sh").cwd(dir)).unwrap(), dir.join("sh"));
+        assert_eq!(resolved(&Command::new("./sh").cwd(dir)).unwrap(), dir.join("sh"));
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
-        assert!(refused(&Command::new("")).contains("no program"));
-        assert!(refused(&Command::new("/etc/passwd")).contains("not an executable file"));
-        assert!(refused(&Command::new("/")).contains("not an executable file"));
-        assert!(refused(&Command::new("/nowhere/x")).contains("\"/nowhere/x\""));
-        assert!(refused(&Command::new("sh").cwd("/nowhere")).contains("working directory"));
-        assert!(refused(&Command::new("sh").cwd("/etc/passwd")).contains("not a directory"));
+    fn what_is_wrong_with_a_program_is_said() {
+        let said = |path: &str| fault(Path::new(path)).map(|why| why.message);
+        for (path, reason) in [
+            ("/etc/passwd", "\"/etc/passwd\" is not an executable file"),
+            ("/", "\"/\" is not an executable file"),
+            ("/nowhere/x", "\"/nowhere/x\": No such file"),
+        ] {
+            assert!(said(path).is_some_and(|said| said.contains(reason)), "{:?}", said(path));
+        }
+        assert_eq!(said(resolved(&Command::new("sh")).unwrap().to_str().unwrap()), None);
     }
 }

@@ -182,7 +182,8 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+    use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group};
+    use rustix::process::{pidfd_open, test_kill_process_group};
     use sched_core::{BinIndex, ExitStatus};
 
     use super::*;
@@ -198,7 +199,7 @@ mod tests {
         let mut shell = Command::new("sh");
         let mut shell = shell.args(["-c", "sleep 600 & exit 0"]).process_group(0).spawn().unwrap();
         let pid = Pid::from_child(&shell);
-        let group = Group::new(pid).unwrap();
+        let group = Group::new(pid, pidfd_open(pid, PidfdFlags::empty()).unwrap());
         let run = Run::new(RunId::new(BinIndex::default(), 1), Arc::new(Nobody));
         run.begin(Started { group, capture: None, spool: None });
         shell.wait().unwrap();

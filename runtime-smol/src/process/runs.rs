@@ -9,15 +9,14 @@ use super::command::Command;
 use super::crew::{Launch, launch};
 use super::limits::Places;
 use super::run::{Owner, Run};
-use super::spares::Spares;
-use super::start::Variables;
+use super::start::{Supplies, Variables};
 
 /// The runs of one owner that are under way.
 ///
 /// Dropping it changes nothing for them: their processes go on.
 pub(crate) struct Runs {
     under_way: HashMap<RunId, Arc<Run>>,
-    spares: Arc<Spares>,
+    supplies: Supplies,
     /// `None`: one that is alone is not counted.
     _places: Option<Places>,
 }
@@ -27,14 +26,14 @@ impl Runs {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             under_way: HashMap::new(),
-            spares: Spares::new(most),
+            supplies: Supplies::for_runs(most),
             _places: Some(Places::take(most)),
         }
     }
 
     /// One that will be alone: what it leaves is of no use to others.
     pub(super) fn one() -> Self {
-        Self { under_way: HashMap::new(), spares: Spares::new(0), _places: None }
+        Self { under_way: HashMap::new(), supplies: Supplies::for_runs(0), _places: None }
     }
 
     /// How many are under way.
@@ -55,8 +54,8 @@ impl Runs {
         vars: Variables,
     ) -> Result<(), SpawnFailure> {
         let it = Arc::new(Run::new(run, owner));
-        let (command, spares) = (command.clone(), Arc::clone(&self.spares));
-        launch(Launch { run: Arc::clone(&it), command, vars, spares })?;
+        let (command, supplies) = (command.clone(), self.supplies.clone());
+        launch(Launch { run: Arc::clone(&it), command, vars, supplies })?;
         self.under_way.insert(run, it);
         Ok(())
     }

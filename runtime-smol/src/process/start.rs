@@ -1,24 +1,26 @@
 //! Starting a process.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{self, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::Pid;
 use sched_core::{SpawnFailure, SpawnFailureKind};
 
 use super::capture::Capture;
 use super::command::{Command, Output};
-use super::error::{bad_command, exhausted, failed};
-use super::group::{Group, kill_and_reap};
+use super::environment::{Additions, Environment};
+use super::error::{bad_command, failed};
+use super::group::Group;
 use super::spares::{Spares, Spooling};
+use super::strings::{Strings, Table, ZeroInside};
+use super::vfork::{Fault, Plan, vfork};
 use super::{limits, program, spool, want};
 
 /// A process that was started and that must be ended and reaped.
@@ -32,13 +34,21 @@ pub(super) struct Started {
 /// Variables for the process, which win over those of its command.
 pub(super) type Variables = Vec<(&'static str, String)>;
 
+/// What all processes of one owner are started with.
+#[derive(Clone, Debug)]
+pub(super) struct Supplies {
+    pub(super) environment: Arc<Environment>,
+    /// For their output.
+    pub(super) spares: Arc<Spares>,
+}
+
 /// Starts `command`. Blocks for 0.1 to 0.6 ms, longer if the program is [busy](patiently).
 pub(super) fn start(
     command: &Command,
     vars: &Variables,
-    spares: &Arc<Spares>,
+    supplies: &Supplies,
 ) -> Result<Started, SpawnFailure> {
-    try_start(command, vars, spares).inspect_err(|why| {
+    try_start(command, vars, supplies).inspect_err(|why| {
         if why.kind == SpawnFailureKind::Exhausted {
             want::tell(why);
         }
@@ -48,94 +58,118 @@ pub(super) fn start(
 fn try_start(
     command: &Command,
     vars: &Variables,
-    spares: &Arc<Spares>,
+    supplies: &Supplies,
 ) -> Result<Started, SpawnFailure> {
-    let path = program::resolve(command)?;
-    let mut line = command_line(command, vars, &path);
-    let (capture, spool) = connect(&mut line, command, spares)?;
-    let group = launch(command, &path, line)?;
+    let Supplies { environment, spares } = supplies;
+    let path = program::resolve(command, environment)?;
+    let words = Words::of(command, vars, &path).map_err(|ZeroInside| zero_inside(command))?;
+    let null = null().map_err(|why| failed(cannot_start(command), &why))?;
+    let ends = Ends::of(command, spares)?;
+    let plan = Plan {
+        program: &words.program,
+        arguments: &Table::of(&words.arguments),
+        environment: &environment.with(&words.variables),
+        directory: words.directory.as_deref(),
+        descriptors: ends.descriptors(null),
+        limit: limits::before_it_was_raised(),
+    };
+    let group = launch(command, &path, &plan)?;
+    // What is left of the ends is closed: it is the process's.
+    let Ends { capture, spool, .. } = ends;
     Ok(Started { group, capture, spool })
 }
 
+/// What a process is told, as the system takes it.
+struct Words {
+    program: CString,
+    directory: Option<CString>,
+    arguments: Strings,
+    variables: Additions,
+}
+
+impl Supplies {
+    /// For so many runs at once, with the variables that there are now.
+    pub(super) fn for_runs(most: usize) -> Self {
+        Self { environment: Arc::new(Environment::now()), spares: Spares::new(most) }
+    }
+}
+
+impl Words {
+    fn of(command: &Command, vars: &Variables, program: &Path) -> Result<Self, ZeroInside> {
+        let in_c = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| ZeroInside);
+        let mut arguments = Strings::default();
+        arguments.push(&[command.program().as_bytes()])?;
+        command.arguments().iter().try_for_each(|it| arguments.push(&[it.as_bytes()]))?;
+        Ok(Self {
+            program: in_c(program)?,
+            directory: command.working_dir().map(in_c).transpose()?,
+            arguments,
+            variables: Additions::new(command, vars)?,
+        })
+    }
+}
+
+/// The standard descriptors of a process, and what is ours of them.
+struct Ends {
+    theirs: Theirs,
+    capture: Option<Capture>,
+    spool: Option<Spooling>,
+}
+
+enum Theirs {
+    Null,
+    Inherited,
+    /// For both.
+    Pipe(OwnedFd),
+    Files([File; 2]),
+}
+
+impl Ends {
+    fn of(command: &Command, spares: &Arc<Spares>) -> Result<Self, SpawnFailure> {
+        match command.destination() {
+            Output::Null => Ok(Self::without_ours(Theirs::Null)),
+            Output::Inherit => Ok(Self::without_ours(Theirs::Inherited)),
+            Output::Capture { limit } => {
+                let pipe = Capture::new(limit);
+                let (ours, theirs) = pipe.map_err(|why| failed(cannot_start(command), &why))?;
+                Ok(Self { capture: Some(ours), ..Self::without_ours(Theirs::Pipe(theirs)) })
+            }
+            Output::Spool => {
+                let (ours, theirs) = spares.take().map_err(|why| no_files(command, &why))?;
+                Ok(Self { spool: Some(ours), ..Self::without_ours(Theirs::Files(theirs)) })
+            }
+        }
+    }
+
+    const fn without_ours(theirs: Theirs) -> Self {
+        Self { theirs, capture: None, spool: None }
+    }
+
+    fn descriptors<'a>(&'a self, null: BorrowedFd<'a>) -> [Option<BorrowedFd<'a>>; 3] {
+        let (out, err) = match &self.theirs {
+            Theirs::Null => (Some(null), Some(null)),
+            Theirs::Inherited => (None, None),
+            Theirs::Pipe(both) => (Some(both.as_fd()), Some(both.as_fd())),
+            Theirs::Files([out, err]) => (Some(out.as_fd()), Some(err.as_fd())),
+        };
+        [Some(null), out, err]
+    }
+}
+
 /// `/dev/null`, kept open from one start to the next.
-fn null() -> io::Result<&'static OwnedFd> {
+fn null() -> io::Result<BorrowedFd<'static>> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(null) = NULL.get() {
-        return Ok(null);
+        return Ok(null.as_fd());
     }
     let null = File::options().read(true).write(true).open("/dev/null")?;
-    Ok(NULL.get_or_init(|| null.into()))
+    Ok(NULL.get_or_init(|| null.into()).as_fd())
 }
 
-fn command_line(command: &Command, vars: &Variables, program: &Path) -> process::Command {
-    let mut line = process::Command::new(program);
-    line.arg0(command.program()).args(command.arguments()).process_group(0);
-    line.envs(command.variables().iter().map(|(name, value)| (name, value)));
-    line.envs(vars.iter().map(|(name, value)| (name, value)));
-    line.envs(command.variables_above_all().iter().map(|(name, value)| (name, value)));
-    if let Some(dir) = command.working_dir() {
-        line.current_dir(dir);
-    }
-    line
-}
-
-/// Sets the standard descriptors.
-fn connect(
-    line: &mut process::Command,
-    command: &Command,
-    spares: &Arc<Spares>,
-) -> Result<(Option<Capture>, Option<Spooling>), SpawnFailure> {
-    let capture = connect_plain(line, command.destination());
-    let capture = capture.map_err(|why| failed(cannot_start(command), &why))?;
-    if command.destination() != Output::Spool {
-        return Ok((capture, None));
-    }
-    let files = spares.take();
-    let (spool, [stdout, stderr]) = files.map_err(|why| no_files(command, &why))?;
-    line.stdout(stdout).stderr(stderr);
-    Ok((capture, Some(spool)))
-}
-
-/// All but files.
-fn connect_plain(line: &mut process::Command, to: Output) -> io::Result<Option<Capture>> {
-    let null = null()?;
-    line.stdin(null.try_clone()?);
-    match to {
-        Output::Null => {
-            line.stdout(null.try_clone()?).stderr(null.try_clone()?);
-        }
-        Output::Inherit => {
-            line.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-        }
-        Output::Capture { limit } => {
-            let (capture, theirs) = Capture::new(limit)?;
-            line.stdout(theirs.try_clone()?).stderr(theirs);
-            return Ok(Some(capture));
-        }
-        Output::Spool => {}
-    }
-    Ok(None)
-}
-
-/// Starts the process so that, whatever fails, none is left running unknown.
-///
-/// `line` holds the process's standard descriptors. They are given back as soon
-/// as it has its own: the other end of a pipe must not stay open here, and what
-/// watches the process needs a descriptor, which must not be the one too many
-/// after the process runs. It had three more a moment ago.
-fn launch(
-    command: &Command,
-    program: &Path,
-    mut line: process::Command,
-) -> Result<Group, SpawnFailure> {
-    let child = patiently(|| line.spawn(), thread::sleep);
-    let child = child.map_err(|why| not_started(command, program, &why))?;
-    drop(line);
-    // The crew reaps: of the child only its number is of use.
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| exhausted(cannot_start(command)))?;
-    limits::restore(pid);
-    Group::new(pid).map_err(|why| half_started(command, pid, why))
+fn launch(command: &Command, program: &Path, plan: &Plan<'_>) -> Result<Group, SpawnFailure> {
+    let started = patiently(|| vfork(plan), thread::sleep);
+    let (leader, pidfd) = started.map_err(|fault| not_started(command, program, fault))?;
+    Ok(Group::new(leader, pidfd))
 }
 
 /// Tries again for 63 ms if the program is open for writing (`ETXTBSY`).
@@ -146,24 +180,27 @@ fn launch(
 /// the command's trouble: as the machine's it would hold up all others, for as
 /// long as somebody has this one file open.
 fn patiently<T>(
-    mut spawn: impl FnMut() -> io::Result<T>,
+    mut start: impl FnMut() -> Result<T, Fault>,
     mut wait: impl FnMut(Duration),
-) -> io::Result<T> {
+) -> Result<T, Fault> {
     const FIRST: Duration = Duration::from_millis(1);
     const TRIES: u32 = 6;
     for doublings in 0..TRIES {
-        match spawn() {
-            Err(why) if why.kind() == io::ErrorKind::ExecutableFileBusy => {
-                wait(FIRST * (1 << doublings));
-            }
+        match start() {
+            Err(Fault::Program(Errno::TXTBSY)) => wait(FIRST * (1 << doublings)),
             result => return result,
         }
     }
-    spawn()
+    start()
 }
 
 fn cannot_start(command: &Command) -> String {
     format!("cannot start {command}")
+}
+
+fn zero_inside(command: &Command) -> SpawnFailure {
+    let what = cannot_start(command);
+    bad_command(format!("{what}: a word, a variable or a path has a zero byte in it"))
 }
 
 fn no_files(command: &Command, why: &io::Error) -> SpawnFailure {
@@ -171,75 +208,84 @@ fn no_files(command: &Command, why: &io::Error) -> SpawnFailure {
     failed(format!("{what}: temporary file in {dir:?}"), why)
 }
 
-fn not_started(command: &Command, program: &Path, why: &io::Error) -> SpawnFailure {
-    let failure = failed(cannot_start(command), why);
-    match failure.kind {
-        SpawnFailureKind::Command => program::fault(command, program).unwrap_or(failure),
-        SpawnFailureKind::Exhausted => failure,
-    }
-}
-
-/// It runs, or ran for a moment, and cannot be watched. It must not be started
-/// again and again where that would end the same way.
-fn half_started(command: &Command, pid: Pid, why: Errno) -> SpawnFailure {
-    let what = cannot_start(command);
-    if why == Errno::SRCH {
-        // Its number may be a stranger's by now.
-        return bad_command(format!(
-            "{what}: it was started, but something in this program reaps processes that are \
-             not its own (or ignores SIGCHLD): how it ended is not known"
-        ));
-    }
-    match kill_and_reap(pid) {
-        // Whatever the system called the trouble, it was about the machine.
-        Ok(()) => exhausted(format!("{what}: {why}, so that it was killed just after its start")),
-        Err(refused) => bad_command(format!(
-            "{what}: it was started as process {pid}, but cannot be watched ({why}) nor killed \
-             ({refused}): it runs on"
-        )),
+fn not_started(command: &Command, program: &Path, fault: Fault) -> SpawnFailure {
+    match fault {
+        Fault::Process(why) => failed(cannot_start(command), &why.into()),
+        Fault::Directory(why) => {
+            let dir = command.working_dir().unwrap_or(Path::new("."));
+            failed(format!("working directory {dir:?}"), &why.into())
+        }
+        Fault::Program(why) => {
+            let failure = failed(cannot_start(command), &why.into());
+            match failure.kind {
+                SpawnFailureKind::Command => program::fault(program).unwrap_or(failure),
+                SpawnFailureKind::Exhausted => failure,
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs};
+    use std::{env, fs, process};
 
     use super::*;
 
+    fn try_to_start(command: &Command) -> Result<Started, SpawnFailure> {
+        start(command, &Vec::new(), &Supplies::for_runs(0))
+    }
+
     #[test]
     fn a_program_that_is_busy_is_tried_again_but_not_for_ever() {
+        let supplies = Supplies::for_runs(0);
         let path = env::temp_dir().join(format!("sched-busy-{}", process::id()));
-        fs::copy(program::resolve(&Command::new("true")).unwrap(), &path).unwrap();
+        let original = program::resolve(&Command::new("true"), &supplies.environment).unwrap();
+        fs::copy(original, &path).unwrap();
         let writer = File::options().append(true).open(&path).unwrap();
-        let (mut tries, mut waited) = (0, Duration::ZERO);
-        let spawn = || {
-            tries += 1;
-            process::Command::new(&path).spawn()
+        let words = Words::of(&Command::new("x"), &Vec::new(), &path).unwrap();
+        let plan = Plan {
+            program: &words.program,
+            arguments: &Table::of(&words.arguments),
+            environment: &supplies.environment.with(&words.variables),
+            directory: None,
+            descriptors: [None; 3],
+            limit: None,
         };
-        let why = patiently(spawn, |time| waited += time).unwrap_err();
+        let (mut tries, mut waited) = (0, Duration::ZERO);
+        let start = || {
+            tries += 1;
+            vfork(&plan)
+        };
+        let why = patiently(start, |time| waited += time).unwrap_err();
         drop(writer);
         fs::remove_file(&path).unwrap();
-        assert_eq!(why.kind(), io::ErrorKind::ExecutableFileBusy);
+        assert_eq!(why, Fault::Program(Errno::TXTBSY));
         assert_eq!((tries, waited), (7, Duration::from_millis(63)));
     }
 
     #[test]
     fn a_program_that_was_busy_for_a_moment_is_started() {
-        let mut results = [Err(Errno::TXTBSY), Err(Errno::TXTBSY), Ok(7)].into_iter();
-        let spawn = || Ok(results.next().unwrap()?);
-        assert_eq!(patiently(spawn, |_| ()).unwrap(), 7);
-        let missing = patiently(|| Err::<(), _>(Errno::NOENT.into()), |_| panic!("in vain"));
-        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+        let busy = Err(Fault::Program(Errno::TXTBSY));
+        let mut results = [busy, busy, Ok(7)].into_iter();
+        assert_eq!(patiently(|| results.next().unwrap(), |_| ()), Ok(7));
+        let missing = || Err::<(), _>(Fault::Program(Errno::NOENT));
+        assert_eq!(patiently(missing, |_| panic!("in vain")), missing());
     }
 
     #[test]
-    fn a_process_that_others_have_reaped_is_not_started_again_and_again() {
-        let mut child = process::Command::new("true").spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        child.wait().unwrap();
-        let why = Group::new(pid).unwrap_err();
-        let failure = half_started(&Command::new("true"), pid, why);
-        assert_eq!(failure.kind, SpawnFailureKind::Command, "{failure}");
-        assert!(failure.message.contains("SIGCHLD"), "{failure}");
+    fn what_is_wrong_is_said() {
+        for (command, reason) in [
+            (Command::new("sh").cwd("/nowhere"), "working directory \"/nowhere\": No such file"),
+            (Command::new("sh").cwd("/etc/passwd"), "\"/etc/passwd\": Not a directory"),
+            (Command::new("/etc/passwd"), "\"/etc/passwd\" is not an executable file"),
+            (Command::new("/nowhere/x"), "program \"/nowhere/x\": No such file"),
+            (Command::new("./x").cwd("/nowhere"), "working directory \"/nowhere\""),
+            (Command::new("sh").arg("a\0b"), "zero byte"),
+            (Command::new("sh").cwd("a\0b"), "zero byte"),
+        ] {
+            let why = try_to_start(&command).unwrap_err();
+            assert_eq!(why.kind, SpawnFailureKind::Command);
+            assert!(why.message.contains(reason), "{why}");
+        }
     }
 }

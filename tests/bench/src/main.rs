@@ -1,6 +1,8 @@
 //! Every row of the table of targets, measured on this machine: the scheduler
 //! and the bus, the limits of the machine, and what people would otherwise use.
 
+#![forbid(unsafe_code)]
+
 mod child;
 mod cleanup;
 mod herald;

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use super::super::command::Command;
 use super::super::run::{Owner, Run};
-use super::super::spares::Spares;
-use super::super::start::Variables;
+use super::super::start::{Supplies, Variables};
 
 /// What is to be started.
 pub(in super::super) struct Launch {
     pub(in super::super) run: Arc<Run>,
     pub(in super::super) command: Command,
     pub(in super::super) vars: Variables,
-    /// For its output.
-    pub(in super::super) spares: Arc<Spares>,
+    pub(in super::super) supplies: Supplies,
 }
 
 #[derive(Default)]

@@ -58,7 +58,7 @@ fn crew() -> &'static Crew {
 
 fn launch(owner: &Arc<dyn Owner>, run: u64, command: Command) -> Launch {
     let run = Arc::new(Run::new(RunId::new(BinIndex::default(), run), Arc::clone(owner)));
-    Launch { run, command, vars: Vec::new(), spares: Spares::new(0) }
+    Launch { run, command, vars: Vec::new(), supplies: Supplies::for_runs(0) }
 }
 
 #[test]
@@ -108,13 +108,13 @@ fn one_at_a_time() -> MutexGuard<'static, ()> {
 fn start_or_hang(
     command: &Command,
     vars: &Variables,
-    spares: &Arc<Spares>,
+    supplies: &Supplies,
 ) -> Result<Started, SpawnFailure> {
     if command.to_string() == "hang" {
         drop(HANGING.lock());
         return Err(bad_command("it was not there".to_owned()));
     }
-    start(command, vars, spares)
+    start(command, vars, supplies)
 }
 
 #[test]
