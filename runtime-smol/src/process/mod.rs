@@ -30,7 +30,7 @@
 //!
 //! The environment as it was when its scheduler or spawner was made, with the
 //! additions of its [`Command`] and, under a scheduler, `SCHED_JOB`, `SCHED_RUN`,
-//! `SCHED_ATTEMPT` and `SCHED_SLOT`. No descriptor but 0, 1 and 2 (before Linux 5.9:
+//! `SCHED_ATTEMPT` and `SCHED_SLOT`. No descriptor but 0, 1 and 2 (before Linux 5.11:
 //! and those that this program was itself given without the close-on-exec flag). No
 //! signal handler, and no blocked signal. Signals that this program was told to
 //! ignore (as by `nohup`) are ignored by its processes, too.

@@ -212,7 +212,7 @@ fn not_started(command: &Command, program: &Path, fault: Fault) -> SpawnFailure 
     match fault {
         Fault::Process(why) => failed(cannot_start(command), &why.into()),
         Fault::Directory(why) => {
-            let dir = command.working_dir().unwrap_or(Path::new("."));
+            let dir = command.working_dir().unwrap_or_else(|| Path::new("."));
             failed(format!("working directory {dir:?}"), &why.into())
         }
         Fault::Program(why) => {

@@ -199,9 +199,10 @@ impl Birth {
                 // The hard limit stays as it is: this cannot fail.
                 libc::setrlimit(libc::RLIMIT_NOFILE, limit);
             }
-            // Not there before Linux 5.9, or forbidden: then `execve` closes those that
-            // say so, which are all that this program has opened itself.
-            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
+            // Not there before Linux 5.11, or forbidden: then those stay open that do not
+            // say themselves that they are not for others' programs.
+            let flag = libc::CLOSE_RANGE_CLOEXEC as libc::c_uint;
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flag);
             if !self.directory.is_null() && libc::chdir(self.directory) != 0 {
                 return DIRECTORY;
             }
