@@ -1,7 +1,7 @@
 //! Whether what is derived from the jobs agrees with them.
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use core::cmp::Reverse;
@@ -24,13 +24,19 @@ impl Exchange {
     /// Something does not agree. That is a fault of this crate.
     #[doc(hidden)]
     pub fn check(&self) -> Verdict {
-        let queue: BTreeSet<u32> = self.queue.in_order().into_iter().collect();
+        let kinds = self.pending.kinds();
+        let places = kinds.flat_map(|(declined, queue)| {
+            queue.in_order().into_iter().map(move |handle| (handle, declined))
+        });
+        let pending: BTreeMap<u32, &[SessionId]> = places.collect();
+        let len = self.pending.len();
+        ensure(pending.len() == len, || format!("{len} are pending, not {}", pending.len()))?;
         let mut leases = BTreeMap::new();
         let mut backing_off = 0;
         let mut waiting = ByPriority::new();
         for handle in self.jobs.handles() {
             let Some(job) = self.jobs.get(handle) else { continue };
-            self.check_job(&queue, handle, job)?;
+            self.check_job(pending.get(&handle).copied(), handle, job)?;
             backing_off += usize::from(matches!(job.phase, Phase::BackingOff { .. }));
             if matches!(job.phase, Phase::Pending | Phase::BackingOff { .. }) {
                 waiting.add(job.priority);
@@ -76,14 +82,11 @@ impl Exchange {
         lives.filter(|job| job.accepted).map(|_| None).or_else(|| ended().map(Some))
     }
 
-    fn check_job(&self, queue: &BTreeSet<u32>, handle: u32, job: &Job) -> Verdict {
+    fn check_job(&self, place: Option<&[SessionId]>, handle: u32, job: &Job) -> Verdict {
         let id = job.id;
         let waits = matches!(job.phase, Phase::Pending);
-        let queued = queue.contains(&handle);
-        let parked = self.parked.contains(handle);
-        ensure((queued || parked) == waits, || format!("{id}: {:?}, queued {queued}", job.phase))?;
-        ensure(!(queued && parked), || format!("{id} is queued and parked"))?;
-        ensure(!parked || !job.declined().is_empty(), || format!("{id} is parked for nothing"))?;
+        let right = place == waits.then_some(job.declined());
+        ensure(right, || format!("{id} waits at {place:?}, {:?}", job.phase))?;
         let timer = self.timers.iter().find(|(_, at)| *at == handle).map(|((due, _), _)| *due);
         ensure(timer == job.due(), || format!("{id} is due at {:?}, not {timer:?}", job.due()))?;
         let unsaved = self.unsaved.iter().any(|it| it.handle == handle);
@@ -148,7 +151,7 @@ impl Exchange {
         if self.mode != RemoteMode::Accepting {
             return Ok(());
         }
-        for handle in self.queue.in_order().into_iter().chain(self.parked.iter()) {
+        for handle in self.pending.kinds().flat_map(|(_, queue)| queue.in_order()) {
             let Some(job) = self.jobs.get(handle) else { continue };
             let wants = |it: &&Remote| !job.declined().contains(&it.session);
             let remotes = || self.remotes.handles().filter_map(|at| self.remotes.get(at));

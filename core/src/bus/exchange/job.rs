@@ -45,7 +45,7 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 struct Rare {
     opts: SubmitOptions,
-    /// The schedulers that do not want it.
+    /// The schedulers that do not want it, in order.
     declined: Vec<SessionId>,
 }
 
@@ -65,7 +65,7 @@ static AS_USUAL: Rare = Rare {
 /// Where a job is.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Waiting for a slot: in the queue, or parked because nobody wants it.
+    /// Waiting for a slot.
     Pending,
     /// Waiting for its next attempt.
     BackingOff { until: Instant },
@@ -174,13 +174,18 @@ impl Job {
         &self.rare.as_deref().unwrap_or(&AS_USUAL).opts
     }
 
-    /// The schedulers that do not want it.
+    /// The schedulers that do not want it, in order.
     pub(super) fn declined(&self) -> &[SessionId] {
         &self.rare.as_deref().unwrap_or(&AS_USUAL).declined
     }
 
+    /// A scheduler does not want it. Not while it waits: it waits in a place
+    /// that depends on this.
     pub(super) fn decline(&mut self, by: SessionId) {
-        self.rare.get_or_insert_default().declined.push(by);
+        let declined = &mut self.rare.get_or_insert_default().declined;
+        if let Err(place) = declined.binary_search(&by) {
+            declined.insert(place, by);
+        }
     }
 
     /// Forgets decliners who are no more, so that a job which nobody wants does

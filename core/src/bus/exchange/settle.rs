@@ -18,52 +18,48 @@ impl Exchange {
         if self.mode != RemoteMode::Accepting {
             return;
         }
-        self.unpark();
-        while let Some(handle) = self.queue.first() {
-            if self.roomy.len() == 0 {
-                break;
-            }
-            // Whom everybody with room has declined may evict somewhere else:
-            // that takes no slot from those who come after it.
-            match self.room_for(handle).or_else(|| self.evictor_for(handle)) {
-                Some(remote) => self.assign(now, handle, remote),
-                None => self.park(handle),
-            }
-        }
-        while let Some(handle) = self.queue.most_urgent() {
-            match self.evictor_for(handle) {
-                Some(remote) => self.assign(now, handle, remote),
-                None if self.is_declined(handle) => self.park(handle),
-                None => break,
-            }
+        while let Some((handle, remote)) = self.next_to_fill().or_else(|| self.next_to_evict()) {
+            self.assign(now, handle, remote);
         }
     }
 
-    /// Puts a job aside that nobody wants, so that it does not hold up others.
-    fn park(&mut self, handle: u32) {
-        if let Some(job) = self.jobs.get(handle) {
-            self.queue.remove(job.place(&self.config));
-            self.parked.insert(handle, job.declined());
-        }
+    /// The first job in queue order for which there is room, and where.
+    fn next_to_fill(&self) -> Option<(u32, u32)> {
+        self.roomy.peek()?;
+        let firsts = self.pending.kinds().filter_map(|(declined, queue)| {
+            let handle = queue.first()?;
+            Some((handle, self.room_for(declined)?))
+        });
+        // One kind is the rule, and then nothing is compared.
+        firsts.reduce(|one, other| {
+            let is_before = self.queue_order(other.0) < self.queue_order(one.0);
+            if is_before { other } else { one }
+        })
     }
 
-    fn is_declined(&self, handle: u32) -> bool {
-        self.jobs.get(handle).is_some_and(|job| !job.declined().is_empty())
+    /// The first job in priority order that may evict, and where.
+    fn next_to_evict(&self) -> Option<(u32, u32)> {
+        self.victims.peek()?;
+        let firsts = self.pending.kinds().filter_map(|(declined, queue)| {
+            let handle = queue.most_urgent()?;
+            Some((handle, self.evictor_for(handle, declined)?))
+        });
+        firsts.reduce(|one, other| {
+            let is_before = self.priority_order(other.0) < self.priority_order(one.0);
+            if is_before { other } else { one }
+        })
     }
 
-    /// Puts back into its place what was put aside and may be wanted now, so
-    /// that it is offered again in its turn.
-    fn unpark(&mut self) {
-        for handle in self.parked.wanted() {
-            if let Some(job) = self.jobs.get(handle) {
-                self.queue.insert(handle, job.place(&self.config));
-            }
-        }
+    pub(super) fn queue_order(&self, handle: u32) -> Option<impl Ord + use<>> {
+        self.jobs.get(handle).map(|job| job.place(&self.config).queue_order())
     }
 
-    /// The scheduler with the most room that has not declined this job.
-    fn room_for(&self, handle: u32) -> Option<u32> {
-        let declined = self.jobs.get(handle)?.declined();
+    fn priority_order(&self, handle: u32) -> Option<impl Ord + use<>> {
+        self.jobs.get(handle).map(|job| job.place(&self.config).priority_order())
+    }
+
+    /// The scheduler with the most room that is none of these.
+    fn room_for(&self, declined: &[SessionId]) -> Option<u32> {
         if declined.is_empty() {
             return self.roomy.peek().map(|(_, remote)| remote);
         }
@@ -71,21 +67,23 @@ impl Exchange {
         wanted.min_by_key(|(key, _)| **key).map(|(_, remote)| remote)
     }
 
-    /// The scheduler with the least urgent run, if this job may evict that.
-    fn evictor_for(&self, handle: u32) -> Option<u32> {
+    /// The scheduler with the least urgent run that is none of these, if this
+    /// job may evict that.
+    fn evictor_for(&self, handle: u32, declined: &[SessionId]) -> Option<u32> {
         let job = self.jobs.get(handle)?;
         let delta = i64::from(self.config.policy.preempt_delta?.get());
-        let (least, remote) = if job.declined().is_empty() {
-            self.victims.peek().map(|(victim, remote)| (victim.0.0, remote))?
-        } else {
-            let wants = |remote: u32| {
-                let session = self.remotes.get(remote).map(|it| it.session);
-                session.is_some_and(|session| !job.declined().contains(&session))
-            };
-            let wanted = self.victims.iter().filter(|(_, remote)| wants(*remote));
-            wanted.min_by_key(|(key, _)| **key).map(|(victim, remote)| (victim.0.0, remote))?
+        let reach = i64::from(job.priority.number()) + delta;
+        let (_, remote) = self.victims.peek().filter(|(victim, _)| reach <= victim.0.0)?;
+        if declined.is_empty() {
+            return Some(remote);
+        }
+        let wants = |remote: u32| {
+            let session = self.remotes.get(remote).map(|it| it.session);
+            session.is_some_and(|session| !declined.contains(&session))
         };
-        (i64::from(job.priority.number()) + delta <= least).then_some(remote)
+        let outranked = self.victims.iter().filter(|(victim, _)| reach <= victim.0.0);
+        let wanted = outranked.filter(|(_, remote)| wants(*remote));
+        wanted.min_by_key(|(key, _)| **key).map(|(_, remote)| remote)
     }
 
     /// Gives a job to a scheduler, which evicts for it if it has no room.
@@ -272,9 +270,7 @@ impl Exchange {
     /// Forgets a scheduler that is not connected and holds nothing.
     pub(super) fn drop_if_gone(&mut self, remote: u32) {
         if self.remotes.get(remote).is_some_and(|it| it.client.is_none() && it.leases.is_empty()) {
-            if let Some(gone) = self.remotes.remove(remote) {
-                self.parked.withdraw(gone.session);
-            }
+            self.remotes.remove(remote);
             self.refresh(remote);
         }
     }

@@ -171,6 +171,57 @@ fn a_declined_job_may_evict_elsewhere_although_a_slot_is_free_here() {
     assert_eq!(scene.said(), ["c3 ok", "c2 assign j1 4"]);
 }
 
+/// How often jobs are looked at in a round of messages, while so many wait that
+/// one scheduler has declined and the other has no room for.
+fn looks_while_declined_jobs_wait(waiting: u64) -> usize {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    let declined = |scene: &mut Scene, job: u64, lease: u64| {
+        scene.submits(1, 5).reports(2, &format!("j{job}"), lease, "declined");
+    };
+    scene.submits(1, 0).reports(2, "j1", 1, "declined");
+    (2..2 + waiting).for_each(|job| declined(&mut scene, job, job + 1));
+    assert_eq!(scene.exchange.counters().pending, waiting);
+    scene.said();
+    scene.exchange.jobs.looks();
+    let lease = waiting + 3;
+    scene.beats(3, &[2]).beats(2, &[]).reports(3, "j1", 2, "finished").beats(3, &[lease]);
+    declined(&mut scene, waiting + 2, lease + 1);
+    scene.cancels(1, "j3");
+    let looks = scene.exchange.jobs.looks();
+    let counters = scene.exchange.counters();
+    assert_eq!((counters.pending, counters.running), (waiting - 1, 1));
+    assert!(scene.said().contains(&format!("c3 assign j2 {lease}")));
+    looks
+}
+
+#[test]
+fn jobs_that_wait_for_another_scheduler_are_not_looked_at_again_and_again() {
+    assert_eq!(looks_while_declined_jobs_wait(10), looks_while_declined_jobs_wait(1000));
+}
+
+#[test]
+fn jobs_wait_in_order_whoever_has_declined_them() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1), scheduler(4, 1)]);
+    scene.submits(1, 0).submits(1, 0).submits(1, 5).reports(4, "j3", 3, "declined");
+    scene.reports(2, "j1", 1, "finished").reports(2, "j3", 4, "declined").submits(1, 0);
+    scene.submits(1, 7).reports(4, "j5", 6, "declined").submits(1, 0);
+    scene.submits(1, 6).submits(1, 6).said();
+    // c3 may have all of them, c4 neither j3 nor j5, and c2 not j3.
+    let shown = scene.shows(r#"{"cmd":"subscribe"}"#);
+    let rows = shown["pending"].as_array().unwrap();
+    let order: Vec<&str> = rows.iter().filter_map(|row| row["job"].as_str()).collect();
+    assert_eq!(order, ["j3", "j7", "j8", "j5"]);
+    let mut next = |client: u64, job: &str, lease: u64| {
+        let said = scene.reports(client, job, lease, "finished").said();
+        said.into_iter().find(|it| it.contains(" assign "))
+    };
+    assert_eq!(next(2, "j4", 5).unwrap(), "c2 assign j7 8");
+    assert_eq!(next(3, "j2", 2).unwrap(), "c3 assign j3 9");
+    assert_eq!(next(3, "j3", 9).unwrap(), "c3 assign j8 10");
+    assert_eq!(next(4, "j6", 7), None, "it does not accept what is left");
+    assert_eq!(next(3, "j8", 10).unwrap(), "c3 assign j5 11");
+}
+
 #[test]
 fn a_failed_attempt_is_tried_again_after_its_back_off() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
