@@ -111,6 +111,7 @@ impl Exchange {
     }
 
     /// Tells a scheduler again what it may not have heard on its last connection.
+    /// Of what it is to end it is told no more than that: it would begin it.
     fn remind(&mut self, remote: u32) {
         let held: Vec<u32> = self
             .remotes
@@ -119,13 +120,11 @@ impl Exchange {
             .unwrap_or_default();
         for handle in held {
             let Some(lease) = self.jobs.get_mut(handle).and_then(Job::lease_mut) else { continue };
-            let ending = lease.ending.is_some();
-            if lease.started.is_none() && lease.reminders < MOST_REMINDERS {
+            if lease.ending.is_some() {
+                self.send_revocation(handle);
+            } else if lease.started.is_none() && lease.reminders < MOST_REMINDERS {
                 lease.reminders += 1;
                 self.send_assignment(handle);
-            }
-            if ending {
-                self.send_revocation(handle);
             }
         }
     }
@@ -464,7 +463,16 @@ impl Exchange {
                 self.waiting.add(priority);
                 self.arm(handle);
             }
-            StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {
+            StoredPhase::Leased {
+                lease,
+                session,
+                name,
+                slots,
+                level,
+                started,
+                cancelled,
+                expired,
+            } => {
                 let handle = self.add_job(job);
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
@@ -472,10 +480,13 @@ impl Exchange {
                 let remote = self.remotes.handle(session).unwrap_or_else(|| {
                     self.remotes.insert(session, || Remote::new(session, name.into(), slots, now))
                 });
+                // A deadline that has come comes again.
+                let expired = expired.then_some(Ending::Expired);
+                let ending = cancelled.then_some(Ending::Cancelled).or(expired);
                 let lease = Lease {
                     expires: Some(now + self.config.lease),
                     started: started.map(Instant::from_nanos),
-                    ending: cancelled.then_some(Ending::Cancelled),
+                    ending,
                     ..Lease::new(LeaseId::new(lease), remote, level)
                 };
                 self.take_lease_back(handle, lease);

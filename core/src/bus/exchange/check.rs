@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::super::by_priority::ByPriority;
 use super::job::{Job, Phase};
 use super::remote::{Remote, RemoteMode};
-use super::{Exchange, JobId, LeaseId, SessionId, Write};
+use super::{Exchange, Instant, JobId, LeaseId, SessionId, Write};
 
 type Verdict = Result<(), String>;
 
@@ -80,6 +80,16 @@ impl Exchange {
         let lives = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle));
         let ended = || self.ended.iter().find(|(id, _)| *id == job).and_then(|(_, it)| it.told());
         lives.filter(|job| job.accepted).map(|_| None).or_else(|| ended().map(Some))
+    }
+
+    /// Until when a job may start that is not known to run; `None`: it may at
+    /// any time. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn starts_before(&self, job: JobId) -> Option<Instant> {
+        let job = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle))?;
+        let runs = job.lease().is_some_and(|lease| lease.started.is_some());
+        job.ends().filter(|_| !runs)
     }
 
     fn check_job(&self, place: Option<&[SessionId]>, handle: u32, job: &Job) -> Verdict {

@@ -126,7 +126,11 @@ pub(super) struct Stop {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ending {
     Cancelled,
-    Deadline,
+    /// It waited for too long, or its deadline came, before it was reported as
+    /// started.
+    Expired,
+    /// Its deadline came while it ran.
+    TimedOut,
 }
 
 impl Record for Job {
@@ -236,7 +240,7 @@ impl Job {
         config.policy.max_evictions.is_some_and(|most| self.evictions >= most)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         self.opts().deadline_ms.map(|whole| self.submitted + Duration::from_millis(whole))
     }
 
@@ -245,18 +249,23 @@ impl Job {
         if !self.accepted {
             return None;
         }
-        let deadline = self.deadline();
         match &self.phase {
-            Phase::Pending => self.expires().into_iter().chain(deadline).min(),
-            Phase::BackingOff { until } => deadline.into_iter().chain([*until]).min(),
+            Phase::Pending => self.ends(),
+            Phase::BackingOff { until } => self.ends().into_iter().chain([*until]).min(),
             Phase::Leased(lease) => {
-                let deadline = deadline.filter(|_| lease.ending.is_none());
-                deadline.into_iter().chain(lease.expires).min()
+                let ends = self.ends().filter(|_| lease.ending.is_none());
+                ends.into_iter().chain(lease.expires).min()
             }
         }
     }
 
-    pub(super) fn expires(&self) -> Option<Instant> {
+    /// When it is to end, unless it has ended by then: at its deadline, or
+    /// earlier, if it has not started.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.expires().into_iter().chain(self.deadline()).min()
+    }
+
+    fn expires(&self) -> Option<Instant> {
         let never_started = self.starts == 0;
         let wait = self.opts().expires_ms.filter(|_| never_started);
         wait.map(|wait| self.submitted + Duration::from_millis(wait))

@@ -174,6 +174,8 @@ impl Exchange {
             }
         }
         self.refresh(remote);
+        // What has started does not expire any more.
+        self.arm(handle);
         self.save(handle);
         let on = self.name_of(remote);
         self.tell(handle, WireState::Running, Details { on, slot, ..Details::default() });

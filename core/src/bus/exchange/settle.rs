@@ -153,10 +153,8 @@ impl Exchange {
     pub(super) fn fire(&mut self, now: Instant, due: Instant, handle: u32) {
         let Some(job) = self.jobs.get(handle) else { return };
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= due);
-        let late = is_due(job.deadline());
         match &job.phase {
-            Phase::Pending if late || is_due(job.expires()) => self.expire(handle),
-            Phase::BackingOff { .. } if late => self.expire(handle),
+            Phase::Pending | Phase::BackingOff { .. } if is_due(job.ends()) => self.expire(handle),
             Phase::BackingOff { until } if *until <= due => {
                 self.dequeue(handle);
                 self.enqueue(handle);
@@ -164,8 +162,9 @@ impl Exchange {
                 self.tell(handle, WireState::Pending, Details::default());
             }
             Phase::Leased(lease) if is_due(lease.expires) => self.lapse(now, handle),
-            Phase::Leased(lease) if late && lease.ending.is_none() => {
-                self.end_leased(handle, Ending::Deadline);
+            Phase::Leased(lease) if lease.ending.is_none() && is_due(job.ends()) => {
+                let why = if lease.started.is_some() { Ending::TimedOut } else { Ending::Expired };
+                self.end_leased(handle, why);
             }
             _ => self.arm(handle),
         }
@@ -175,14 +174,18 @@ impl Exchange {
         self.conclude(handle, WireState::Expired, Details::default());
     }
 
-    /// A scheduler is told to end a job.
+    /// A scheduler is told to end a job. One that has not been told of it never
+    /// is: it would begin what is over.
     pub(super) fn end_leased(&mut self, handle: u32, why: Ending) {
         let Some(lease) = self.jobs.get_mut(handle).and_then(|job| job.lease_mut()) else { return };
         if lease.ending.is_some() {
             return;
         }
         lease.ending = Some(why);
-        let remote = lease.remote;
+        let (remote, has_left) = (lease.remote, lease.expires.is_some());
+        if !has_left {
+            return self.withdraw(handle);
+        }
         if let Some(it) = self.remotes.get_mut(remote) {
             it.victims.remove(handle);
         }
@@ -192,23 +195,38 @@ impl Exchange {
         self.send_revocation(handle);
     }
 
-    /// Tells a scheduler, if it is connected, what it is to end.
+    /// Takes back a job whose assignment has not left the bus.
+    fn withdraw(&mut self, handle: u32) {
+        if let Some(lease) = self.take_lease(handle) {
+            self.give_back(handle, &lease, Details::default());
+            self.drop_if_gone(lease.remote);
+        }
+    }
+
+    /// Tells a scheduler, if it is connected, what it is to end. What follows
+    /// from the time alone does not wait for the disk: meanwhile it might start.
     pub(super) fn send_revocation(&mut self, handle: u32) {
         let Some(job) = self.jobs.get(handle) else { return };
         let Some(lease) = job.lease() else { return };
         let why = match lease.ending {
             Some(Ending::Cancelled) => RevokeWhy::Cancelled,
-            Some(Ending::Deadline) => RevokeWhy::Expired,
+            Some(Ending::Expired | Ending::TimedOut) => RevokeWhy::Expired,
             None => return,
         };
-        let (id, lease, remote) = (job.id, lease.id, lease.remote);
-        self.revoke(remote, id, lease, why);
+        let to = self.remotes.get(lease.remote).and_then(|it| it.client);
+        let (Some(to), job, lease) = (to, job.id.to_string(), lease.id.number()) else { return };
+        let reply = Reply::Revoke { job, lease, why };
+        match why {
+            RevokeWhy::Expired => self.send_now(to, &reply),
+            RevokeWhy::Cancelled | RevokeWhy::Superseded => self.send(to, &reply),
+        }
     }
 
-    fn revoke(&mut self, remote: u32, job: JobId, lease: LeaseId, why: RevokeWhy) {
+    /// Tells a scheduler, if it is connected, that a lease has lapsed.
+    fn supersede(&mut self, remote: u32, job: JobId, lease: LeaseId) {
         if let Some(client) = self.remotes.get(remote).and_then(|it| it.client) {
             let (job, lease) = (job.to_string(), lease.number());
-            self.send(client, &Reply::Revoke { job, lease, why });
+            self.send(client, &Reply::Revoke { job, lease, why: RevokeWhy::Superseded });
         }
     }
 
@@ -223,7 +241,7 @@ impl Exchange {
         let Some(job) = self.jobs.get_mut(handle) else { return };
         job.lost = job.lost.saturating_add(1);
         let id = job.id;
-        self.revoke(lease.remote, id, lease.id, RevokeWhy::Superseded);
+        self.supersede(lease.remote, id, lease.id);
         let on = self.name_of(lease.remote);
         let ran_ms = lease.started.map(|started| (now - started).as_millis() as u64);
         let reason = Some("its lease was not renewed in time".to_string());
@@ -238,7 +256,8 @@ impl Exchange {
         let Some(job) = self.jobs.get(handle) else { return };
         match lease.ending {
             Some(Ending::Cancelled) => self.conclude(handle, WireState::Cancelled, details),
-            Some(Ending::Deadline) => self.conclude(handle, WireState::TimedOut, details),
+            Some(Ending::Expired) => self.conclude(handle, WireState::Expired, details),
+            Some(Ending::TimedOut) => self.conclude(handle, WireState::TimedOut, details),
             None if !job.may_lose_another(&self.config) => {
                 self.conclude(handle, WireState::Lost, details);
             }

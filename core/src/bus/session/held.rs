@@ -89,6 +89,11 @@ impl Held {
         self.leases.contains_key(&lease)
     }
 
+    /// Whether it was held, and its end is not known to the bus yet.
+    pub(super) fn is_over(&self, lease: LeaseId) -> bool {
+        self.over.contains(&lease)
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = LeaseId> {
         self.leases.keys().copied()
     }

@@ -132,6 +132,19 @@ fn another_bus_voids_the_leases_and_their_reports() {
 }
 
 #[test]
+fn what_is_revoked_before_it_came_is_given_back_and_never_begun() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    let revoke = r#"{"ev":"revoke","job":"j1","lease":17,"why":"expired"}"#;
+    session.handle_message(at(1), revoke);
+    let told = sent(&mut session);
+    assert!(told[0].contains(r#""lease":17,"state":"cancelled""#), "{told:?}");
+    session.handle_message(at(1), revoke);
+    assign(&mut session, at(1), 17);
+    assert_eq!((sent(&mut session).len(), heard(&mut session)), (0, Vec::new()));
+}
+
+#[test]
 fn an_assignment_that_is_repeated_is_heard_once() {
     let mut session = scheduler();
     up(&mut session, at(0));

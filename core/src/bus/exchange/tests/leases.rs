@@ -2,7 +2,7 @@
 
 use super::*;
 
-const BACK: &str =
+pub(super) const BACK: &str =
     r#"{"cmd":"register","type":"scheduler","v":1,"name":"c2","slots":1,"session":"s2"}"#;
 
 #[test]
@@ -71,12 +71,17 @@ fn a_scheduler_that_comes_back_in_time_keeps_its_leases() {
 #[test]
 fn a_scheduler_is_told_again_what_it_may_not_have_heard() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
-    scene.submits(1, 5).cancels(1, "j1").said();
+    scene.submits(1, 5).said();
+    scene.cancels(1, "j1").said();
     scene.hears(4, BACK);
-    let again = ["c4 welcome s2", "c4 assign j1 1", "c4 revoke j1 1 cancelled", "close c2"];
+    // Not of the assignment: whoever has not heard it must not begin.
+    let again = ["c4 welcome s2", "c4 revoke j1 1 cancelled", "close c2"];
     assert_eq!(scene.said(), again);
     scene.leaves(2, false).reports(4, "j1", 1, "cancelled");
     assert_eq!(scene.said(), ["c4 ok"]);
+    scene.submits(1, 5).said();
+    scene.hears(6, BACK);
+    assert_eq!(scene.said(), ["c6 welcome s2", "c6 assign j2 2", "close c4"]);
 }
 
 /// It may be the assignment itself that it cannot take.

@@ -304,6 +304,77 @@ fn what_waits_too_long_expires_and_what_has_started_does_not() {
 }
 
 #[test]
+fn what_is_not_started_in_time_expires_also_with_a_scheduler() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    let opts = r#"{"expires_ms":3000}"#;
+    scene.submits_with(1, 5, opts).submits_with(1, 5, opts).said();
+    scene.at(2).reports(2, "j2", 2, "started");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    scene.at(3);
+    assert_eq!(scene.said(), ["c2 revoke j1 1 expired"]);
+    scene.reports(2, "j1", 1, "cancelled").reports(2, "j2", 2, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok"]);
+    assert_eq!((scene.exchange.counters().expired, scene.exchange.counters().finished), (1, 1));
+}
+
+#[test]
+fn what_waits_for_its_next_attempt_and_has_not_started_expires() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":3}"#).reports(2, "j1", 1, "spawn_failed").said();
+    let due = scene.exchange.poll_timeout().unwrap();
+    assert_eq!(due, scene.now + Duration::from_millis(3), "before it would be tried again");
+    scene.exchange.handle_timeout(due);
+    assert_eq!(scene.exchange.counters().expired, 1);
+}
+
+/// It begins to run on its own before it hears that it is not to; then it is
+/// stopped for that.
+#[test]
+fn what_is_started_after_it_has_expired_has_expired() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":3000}"#).commit().said();
+    scene.at(3).reports(2, "j1", 1, "started").commit();
+    assert_eq!(scene.said(), ["c2 revoke j1 1 expired", "c2 ok"]);
+    scene.crashes().hears(4, leases::BACK).commit();
+    assert_eq!(scene.said(), ["c4 welcome s2", "c4 revoke j1 1 expired"]);
+    scene.reports(4, "j1", 1, "cancelled").commit();
+    assert_eq!((scene.said(), scene.exchange.counters().expired), (["c4 ok".into()].into(), 1));
+}
+
+#[test]
+fn a_lost_lease_of_an_expired_job_ends_it() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":3000}"#).said();
+    assert_eq!(scene.at(3).said(), ["c2 revoke j1 1 expired"]);
+    scene.at(14).beats(2, &[]);
+    scene.at(15);
+    assert_eq!(scene.said(), ["c2 beat", "c2 revoke j1 1 superseded"]);
+    assert_eq!(scene.exchange.counters().expired, 1);
+}
+
+#[test]
+fn what_comes_to_its_deadline_before_it_has_started_has_expired() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"deadline_ms":3000}"#).said();
+    assert_eq!(scene.at(3).said(), ["c2 revoke j1 1 expired"]);
+    scene.reports(2, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    assert_eq!((scene.exchange.counters().timed_out, scene.exchange.counters().expired), (0, 1));
+}
+
+/// What follows from it: nobody begins what is over.
+#[test]
+fn what_is_over_before_its_assignment_has_left_the_bus_is_not_assigned() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.hears(1, r#"{"cmd":"pause"}"#).submits(1, 5).commit();
+    scene.submits_with(1, 5, r#"{"expires_ms":3000}"#).commit().said();
+    scene.hears(1, r#"{"cmd":"resume"}"#).cancels(1, "j1");
+    scene.at(3).commit();
+    assert_eq!(scene.said(), ["c1 ok", "c1 ok"]);
+    assert_eq!((scene.exchange.counters().cancelled, scene.exchange.counters().expired), (1, 1));
+}
+
+#[test]
 fn a_deadline_ends_a_job_wherever_it_is() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
     let opts = r#"{"deadline_ms":3000}"#;
