@@ -112,8 +112,27 @@ fn a_scheduler_that_leaves_in_order_gives_everything_back() {
     scene.leaves(2, true);
     assert_eq!(scene.said(), ["c3 assign j1 2"]);
     scene.reports(3, "j1", 2, "cancelled");
-    assert_eq!(scene.said(), ["c3 ok", "c3 assign j1 3"], "it was not asked to");
+    assert_eq!(scene.said(), ["c3 ok"]);
+    scene.beats(3, &[]);
+    assert_eq!(scene.said(), ["c3 beat", "c3 assign j1 3"], "it was not asked to");
     assert_eq!(scene.exchange.counters().leases_lost, 0);
+}
+
+/// As one that is stopping does, and what it was given in exchange.
+#[test]
+fn a_scheduler_that_gives_back_what_it_has_is_given_nothing_until_its_next_beat() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    scene.submits(1, 5).submits(1, 5).reports(2, "j2", 2, "started").submits(1, 0).said();
+    scene.reports(2, "j1", 1, "cancelled").reports(2, "j2", 2, "cancelled");
+    scene.reports(2, "j3", 3, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok", "c2 ok"]);
+    let shown = scene.shows(r#"{"cmd":"subscribe"}"#);
+    assert_eq!(shown["pending"][0]["why"], "every scheduler gives back what it is given");
+    scene.hears(3, &scheduler(3, 1).1);
+    let said = scene.said();
+    assert!(said.contains(&"c3 assign j1 4".to_owned()), "first come, first served: {said:?}");
+    scene.beats(2, &[]);
+    assert!(scene.said().contains(&"c2 assign j2 5".to_owned()));
 }
 
 #[test]

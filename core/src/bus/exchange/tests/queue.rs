@@ -94,7 +94,7 @@ fn a_scheduler_that_has_too_much_already_evicts_for_nobody() {
     scene.submits(1, 8).submits(1, 5).submits(1, 0).said();
     scene.reports(2, "j2", 2, "started");
     assert_eq!(scene.said(), ["c2 ok"], "j1 waits there for a run that has no lease");
-    scene.reports(2, "j1", 1, "cancelled");
+    scene.reports(2, "j1", 1, "declined");
     assert_eq!(scene.said(), ["c2 ok", "c2 assign j3 3"]);
 }
 
