@@ -98,9 +98,9 @@ impl Held {
         self.leases.keys().copied()
     }
 
-    pub(super) fn beat_sent(&mut self, now: Instant) {
+    pub(super) fn beat_sent(&mut self, now: Instant, named: Vec<LeaseId>) {
         self.last_beat = Some(now);
-        self.beats.push_back(Beat { sent: now, named: self.leases.keys().copied().collect() });
+        self.beats.push_back(Beat { sent: now, named });
     }
 
     /// The oldest beat was answered: what it named lasts from when it was sent.
