@@ -56,6 +56,8 @@ impl Exchange {
         let followers = self.subscribers.keys().chain(self.behind.keys());
         let gone = followers.clone().find(|client| !self.peers.contains_key(client));
         let twice = self.behind.keys().find(|client| self.subscribers.contains_key(client));
+        let leaving = self.leaving.keys().find(|client| self.peers.contains_key(client));
+        ensure(leaving.is_none(), || format!("{leaving:?} leaves, and is told"))?;
         ensure(twice.is_none(), || format!("{twice:?} follows, and is behind"))?;
         ensure(gone.is_none(), || format!("{gone:?} is gone, and told of events"))?;
         self.check_keys()?;

@@ -65,6 +65,10 @@ pub struct Exchange {
     now: Instant,
     mode: RemoteMode,
     peers: BTreeMap<ClientId, Peer>,
+    /// The sessions of those who are told nothing any more, and whose connections
+    /// have not ended: what they have said before is theirs. A client is either
+    /// here or there.
+    leaving: BTreeMap<ClientId, SessionId>,
     /// The clients that want to be told what happens: whether to all jobs, or to
     /// their own. Most clients want nothing, and are not asked at every event.
     subscribers: BTreeMap<ClientId, bool>,
@@ -161,6 +165,7 @@ impl Exchange {
             now: Instant::ZERO,
             mode: RemoteMode::Accepting,
             peers: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             behind: BTreeMap::new(),
             remotes: Table::new(),
