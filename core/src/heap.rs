@@ -40,6 +40,7 @@ impl<K: Ord + Copy> IndexHeap<K> {
         Self { heap: Vec::new(), place: Vec::new() }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

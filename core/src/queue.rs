@@ -50,6 +50,16 @@ impl Place {
             aged: interval.map(|interval| QueueKey::new(job, priority, submitted, interval)),
         }
     }
+
+    /// Who comes before whom in queue order, over several queues.
+    pub(crate) fn queue_order(self) -> impl Ord + use<> {
+        (self.aged.map(Key::number), self.priority.number())
+    }
+
+    /// Who comes before whom in priority order, over several queues.
+    pub(crate) fn priority_order(self) -> impl Ord + use<> {
+        self.priority.number()
+    }
 }
 
 /// A place in queue order. It never changes: with aging the urgency of every

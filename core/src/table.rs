@@ -11,6 +11,9 @@ pub(crate) struct Table<R> {
     records: Vec<Option<R>>,
     free: Vec<u32>,
     by_id: Index,
+    /// How often a record was looked at: what a decision costs, for tests.
+    #[cfg(test)]
+    looks: core::cell::Cell<usize>,
 }
 
 /// What a [`Table`] keeps: it knows its id, which never changes.
@@ -25,7 +28,13 @@ pub(crate) trait Record {
 
 impl<R: Record> Table<R> {
     pub(crate) const fn new() -> Self {
-        Self { records: Vec::new(), free: Vec::new(), by_id: Index::new() }
+        Self {
+            records: Vec::new(),
+            free: Vec::new(),
+            by_id: Index::new(),
+            #[cfg(test)]
+            looks: core::cell::Cell::new(0),
+        }
     }
 
     /// Adds the record of this id, which is not there yet. It is made in its
@@ -63,12 +72,22 @@ impl<R: Record> Table<R> {
 
     #[inline]
     pub(crate) fn get(&self, handle: u32) -> Option<&R> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         self.records.get(handle as usize)?.as_ref()
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, handle: u32) -> Option<&mut R> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         self.records.get_mut(handle as usize)?.as_mut()
+    }
+
+    /// How often a record was looked at since this was asked for last.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.take()
     }
 
     /// Every record, in no particular order.

@@ -7,6 +7,7 @@ use sched_tests::bus as support;
 use sched_tests::bus::peer as v1_support;
 
 mod admission;
+mod agent;
 mod client_comes_back;
 mod closing;
 mod fan_out;

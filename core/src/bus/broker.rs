@@ -91,6 +91,8 @@ struct Client {
     producer: bool,
     /// Whether it speaks version 1.
     modern: bool,
+    /// Whether its roles were ended: it takes none any more.
+    leaving: bool,
 }
 
 impl Default for Broker {
@@ -169,7 +171,7 @@ impl Broker {
 
     /// A client has connected. `peer` names it to people: its address.
     pub fn handle_connect(&mut self, _now: Instant, client: ClientId, peer: &str) {
-        let new = || Client { peer: peer.into(), producer: false, modern: false };
+        let new = || Client { peer: peer.into(), producer: false, modern: false, leaving: false };
         self.clients.entry(client).or_insert_with(new);
     }
 
@@ -177,14 +179,17 @@ impl Broker {
     /// has closed, and was not merely lost; a scheduler gives its jobs back
     /// then.
     pub fn handle_disconnect(&mut self, now: Instant, client: ClientId, in_order: bool) {
-        self.leave(now, client, in_order);
+        self.leave(client, |exchange| exchange.disconnect(now, client, in_order));
         self.clients.remove(&client);
     }
 
-    /// Takes a client's roles away: it is sent nothing any more. What it said
-    /// before is still heard. For a connection that is being closed.
+    /// Takes a client's roles away, for good: it is sent nothing any more. What
+    /// it said before is still heard. For a connection that is being closed.
     pub fn end_roles(&mut self, now: Instant, client: ClientId) {
-        self.leave(now, client, false);
+        self.leave(client, |exchange| exchange.end_roles(now, client));
+        if let Some(it) = self.clients.get_mut(&client) {
+            it.leaving = true;
+        }
     }
 
     /// A client has sent a text message. One from a client that is not

@@ -24,6 +24,8 @@ pub struct Bus {
     pub comes_back: Instant,
     config: ExchangeConfig,
     connections: BTreeSet<u64>,
+    /// Connections that are told nothing any more, and still heard.
+    leaving: BTreeSet<u64>,
     /// The slots that schedulers have offered, by session.
     slots: BTreeMap<SessionId, u32>,
     offers: BTreeMap<u64, u32>,
@@ -39,6 +41,7 @@ impl Bus {
             comes_back: Instant::ZERO,
             config,
             connections: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             slots: BTreeMap::new(),
             offers: BTreeMap::new(),
         }
@@ -59,6 +62,7 @@ impl Bus {
         self.comes_back = comes_back;
         self.disk.crash();
         self.connections.clear();
+        self.leaving.clear();
         self.offers.clear();
         net.bus_dies(now);
     }
@@ -98,11 +102,14 @@ impl Bus {
         let Some(it) = &mut self.exchange else { return Ok(()) };
         let Envelope { id, request } = Envelope::parse(text);
         let request = request.map_err(|error| format!("{text}: {error}"))?;
-        if let Request::Register(role) = &request {
-            self.connections.insert(from);
-            self.offers.insert(from, role.slots);
-        } else if !self.connections.contains(&from) {
-            return Ok(());
+        match &request {
+            _ if self.leaving.contains(&from) => {}
+            Request::Register(role) => {
+                self.connections.insert(from);
+                self.offers.insert(from, role.slots);
+            }
+            _ if self.connections.contains(&from) => {}
+            _ => return Ok(()),
         }
         let re = id.as_deref();
         ledger.asked(from, re.and_then(|re| re.get().parse().ok()), &request);
@@ -143,7 +150,8 @@ impl Bus {
         ledger: &mut Ledger,
     ) -> Verdict {
         self.offers.remove(&connection);
-        if let (true, Some(it)) = (self.connections.remove(&connection), &mut self.exchange) {
+        let known = self.connections.remove(&connection) || self.leaving.remove(&connection);
+        if let (true, Some(it)) = (known, &mut self.exchange) {
             it.disconnect(now, ClientId::new(connection), in_order);
         }
         self.pump(now, net, ledger)
@@ -182,10 +190,11 @@ impl Bus {
         }
         // As a client that does not read: it may come back.
         if let Some(client) = exchange.poll_slow() {
-            exchange.disconnect(now, client, false);
+            exchange.end_roles(now, client);
             self.connections.remove(&client.number());
             self.offers.remove(&client.number());
-            net.bus_closes(now, client.number());
+            self.leaving.insert(client.number());
+            net.bus_gives_up(now, client.number());
             return self.pump(now, net, ledger);
         }
         exchange.check()?;

@@ -133,6 +133,17 @@ impl Net {
         it.client_notices = Some(it.client_notices.map_or(soon, |at| at.min(soon)));
     }
 
+    /// The bus says nothing more to a connection, and closes it. What is on its
+    /// way from the client is heard before the end is noticed.
+    pub fn bus_gives_up(&mut self, now: Instant, id: u64) {
+        let soon = now + Duration::from_millis(self.dice.u64(1..500));
+        let Some(it) = self.connections.get_mut(&id) else { return };
+        it.broken = true;
+        it.client_notices = Some(it.client_notices.map_or(soon, |at| at.min(soon)));
+        let last = soon.max(it.up.last);
+        it.bus_notices = Some(it.bus_notices.map_or(last, |at| at.min(last)));
+    }
+
     /// When something arrives next, and on which connection. `awake` says from
     /// when on a party can be reached.
     pub fn next(&self, awake: impl Fn(usize) -> Instant) -> Option<(Instant, u64)> {

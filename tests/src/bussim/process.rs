@@ -73,16 +73,17 @@ impl Processes {
         self.all.iter().map(|it| it.next(awake)).min()
     }
 
-    /// Lets the first one that is due start or end.
-    pub fn change(&mut self, now: Instant, awake: Instant) {
+    /// Lets the first one that is due start or end; returns it if it starts.
+    pub fn change(&mut self, now: Instant, awake: Instant) -> Option<Process> {
         let due = self.all.iter().position(|it| it.next(awake) <= now);
-        let Some(it) = due.and_then(|place| self.all.get_mut(place)) else { return };
+        let it = self.all.get_mut(due?)?;
+        let starts = (!it.alive).then(|| it.clone());
         if !it.alive {
             it.alive = true;
             it.changes = now + it.task.runs;
             self.seen.push_back(Seen::Started(it.run));
             if !it.stopping {
-                return;
+                return starts;
             }
             it.ends_at_once(now);
         }
@@ -91,6 +92,7 @@ impl Processes {
             self.seen.push_back(Seen::Exited(run, exit));
             self.all.retain(|it| it.run != run);
         }
+        starts
     }
 }
 

@@ -1,7 +1,6 @@
 //! A run, step by step: first under faults, then healed.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fastrand::Rng;
 use sched_core::{Duration, Instant, JobId};
@@ -12,6 +11,7 @@ use super::ledger::Ledger;
 use super::machine::Machine;
 use super::net::{Arrival, Net};
 use super::plan::{BEGINNING, Fault, Plan};
+use super::process::Process;
 use super::{Verdict, ensure};
 
 /// No run takes longer; more is an endless loop.
@@ -45,6 +45,8 @@ struct World {
     faults: VecDeque<(Instant, Fault)>,
     ledger: Ledger,
     healed: bool,
+    /// The jobs that ever had a process.
+    ran: BTreeSet<JobId>,
     done: Done,
     /// The last messages.
     last: VecDeque<(Instant, Arrival)>,
@@ -71,6 +73,7 @@ pub fn run(plan: &Plan) -> Result<Done, String> {
     while !world.is_over()? {
         world.step().map_err(|why| format!("at {}: {why}{}", world.since(), world.memory()))?;
     }
+    world.check_outcomes()?;
     world.done.jobs = world.ledger.accepted.len();
     Ok(world.done)
 }
@@ -98,6 +101,7 @@ impl World {
             faults: plan.faults.clone().into(),
             ledger: Ledger::default(),
             healed: false,
+            ran: BTreeSet::new(),
             done: Done::default(),
             last: VecDeque::new(),
             plan: plan.clone(),
@@ -202,8 +206,8 @@ impl World {
             Turn::Machine(number) => self.machines[number].wake(now, net, up, dice),
             Turn::Process(number) => {
                 let awake = self.machines[number].awake;
-                self.machines[number].processes.change(now, awake);
-                Ok(())
+                let started = self.machines[number].processes.change(now, awake);
+                started.map_or(Ok(()), |process| self.check_start(number, &process))
             }
             Turn::Client(number) => self.clients[number].wake(now, net, up, dice),
         }
@@ -300,6 +304,29 @@ impl World {
         self.steer("resume", None);
         (0..self.machines.len()).for_each(|number| self.steer("resume", Some(number)));
         Ok(())
+    }
+
+    /// What has expired does not start: not after it was told, and not after its
+    /// scheduler has heard it, or has not heard from the bus for a lease.
+    fn check_start(&mut self, number: usize, process: &Process) -> Verdict {
+        let job = process.task.job;
+        self.ran.insert(job);
+        let excused = process.stopping || self.machines[number].is_waking(self.now);
+        if excused {
+            return Ok(());
+        }
+        let expired = self.ledger.outcomes.get(&job).filter(|(_, state)| state == "expired");
+        ensure(expired.is_none(), || format!("{job} starts after {expired:?}"))?;
+        let ends = self.bus.exchange.as_ref().and_then(|it| it.starts_before(job));
+        let late = ends.is_some_and(|ends| self.now > ends + self.plan.config.lease);
+        ensure(!late, || format!("{job} starts, and was to start before {ends:?}"))
+    }
+
+    /// What is told as timed out has run.
+    fn check_outcomes(&self) -> Verdict {
+        let timed_out = self.ledger.outcomes.iter().filter(|(_, (_, state))| state == "timed_out");
+        let never = timed_out.map(|(job, _)| job).find(|job| !self.ran.contains(job));
+        ensure(never.is_none(), || format!("{never:?} has timed out, and never ran"))
     }
 
     /// A job has one process at most, but for those that are being stopped and

@@ -1,6 +1,7 @@
 //! Who is what, and speaks which version.
 
 use super::{Broker, BrokerEvent};
+use crate::bus::exchange::Exchange;
 use crate::bus::message::Role;
 use crate::bus::v1::{Envelope, Registration, Request};
 use crate::id::ClientId;
@@ -8,6 +9,9 @@ use crate::time::Instant;
 
 impl Broker {
     pub(super) fn register(&mut self, client: ClientId, role: Role) {
+        if self.is_leaving(client) {
+            return;
+        }
         let new = match role {
             Role::Scheduler => {
                 let new = self.schedulers.insert(client);
@@ -49,6 +53,9 @@ impl Broker {
         client: ClientId,
         as_what: &Registration<'_>,
     ) {
+        if self.is_leaving(client) {
+            return;
+        }
         let before = (self.producers, self.schedulers());
         if as_what.role == "producer" {
             if let Some(it) = self.clients.get_mut(&client) {
@@ -63,9 +70,13 @@ impl Broker {
         }
     }
 
-    pub(super) fn leave(&mut self, now: Instant, client: ClientId, in_order: bool) {
+    fn is_leaving(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|it| it.leaving)
+    }
+
+    pub(super) fn leave(&mut self, client: ClientId, exchange: impl FnOnce(&mut Exchange)) {
         let schedulers = self.schedulers();
-        self.exchange.disconnect(now, client, in_order);
+        exchange(&mut self.exchange);
         self.modern_schedulers = self.exchange.schedulers();
         self.audience += u64::from(self.schedulers.remove(&client));
         let was_producer =

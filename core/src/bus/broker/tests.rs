@@ -263,6 +263,10 @@ fn a_client_without_its_roles_is_still_heard() {
     bus.request(1, JOB);
     bus.request(2, JOB);
     bus.expect(&[(2, JOB)], &[roles(0, 1), dropped(2)]);
+    for role in [REGISTER_SCHEDULER, REGISTER_PRODUCER, REGISTER_MODERN] {
+        bus.say(1, role);
+    }
+    bus.expect(&[], &[]);
     bus.0.handle_disconnect(NOW, client(1), true);
     bus.expect(&[], &[]);
 }

@@ -35,9 +35,13 @@ const AROUND_PAYLOAD: usize = 256;
 
 /// Coming and going.
 impl Exchange {
-    /// A client takes a role, and speaks version 1 from now on.
+    /// A client takes a role, and speaks version 1 from now on. One whose roles
+    /// were ended takes none.
     pub fn register(&mut self, now: Instant, client: ClientId, as_what: &Registration<'_>) {
         let now = self.begin(now);
+        if self.leaving.contains_key(&client) {
+            return self.finish(now);
+        }
         let is_scheduler = as_what.role == "scheduler";
         if is_scheduler && as_what.slots == 0 {
             self.refuse(
@@ -69,22 +73,37 @@ impl Exchange {
     /// A client's connection has ended; in order, or because it broke.
     pub fn disconnect(&mut self, now: Instant, client: ClientId, in_order: bool) {
         let now = self.begin(now);
-        if let Some(remote) = self.forget_peer(client).and_then(|peer| peer.remote) {
-            if let Some(it) = self.remotes.get_mut(remote) {
-                it.client = None;
-            }
-            self.refresh(remote);
-            if in_order {
-                self.end_all_leases(remote);
-            }
-            self.drop_if_gone(remote);
-        }
+        self.detach(client, in_order);
+        self.leaving.remove(&client);
         self.finish(now);
+    }
+
+    /// A client is told nothing any more: its connection is being closed. What
+    /// it has said before is still heard, and what it submits is its session's,
+    /// with which it may come back.
+    pub fn end_roles(&mut self, now: Instant, client: ClientId) {
+        let now = self.begin(now);
+        self.detach(client, false);
+        self.finish(now);
+    }
+
+    fn detach(&mut self, client: ClientId, in_order: bool) {
+        let Some(remote) = self.forget_peer(client).and_then(|peer| peer.remote) else { return };
+        if let Some(it) = self.remotes.get_mut(remote) {
+            it.client = None;
+        }
+        self.refresh(remote);
+        if in_order {
+            self.end_all_leases(remote);
+        }
+        self.drop_if_gone(remote);
     }
 
     fn forget_peer(&mut self, client: ClientId) -> Option<Peer> {
         self.stop_telling(client);
-        self.peers.remove(&client)
+        let peer = self.peers.remove(&client)?;
+        self.leaving.insert(client, peer.session);
+        Some(peer)
     }
 
     /// The scheduler of this session, with this connection.
@@ -111,6 +130,7 @@ impl Exchange {
     }
 
     /// Tells a scheduler again what it may not have heard on its last connection.
+    /// Of what it is to end it is told no more than that: it would begin it.
     fn remind(&mut self, remote: u32) {
         let held: Vec<u32> = self
             .remotes
@@ -119,13 +139,11 @@ impl Exchange {
             .unwrap_or_default();
         for handle in held {
             let Some(lease) = self.jobs.get_mut(handle).and_then(Job::lease_mut) else { continue };
-            let ending = lease.ending.is_some();
-            if lease.started.is_none() && lease.reminders < MOST_REMINDERS {
+            if lease.ending.is_some() {
+                self.send_revocation(handle);
+            } else if lease.started.is_none() && lease.reminders < MOST_REMINDERS {
                 lease.reminders += 1;
                 self.send_assignment(handle);
-            }
-            if ending {
-                self.send_revocation(handle);
             }
         }
     }
@@ -250,7 +268,8 @@ impl Exchange {
         if let Some(key) = &job.opts.key {
             self.add_key(key, id, now + self.config.key_window);
         }
-        let owner = self.peers.get(&client).map(|peer| peer.session);
+        let session = self.peers.get(&client).map(|peer| peer.session);
+        let owner = session.or_else(|| self.leaving.get(&client).copied());
         let mut job = Job::new(id, payload, job.priority, job.opts.clone(), owner, now);
         job.accepted = self.config.durability == Durability::Memory;
         let accepted = job.accepted;
@@ -464,7 +483,16 @@ impl Exchange {
                 self.waiting.add(priority);
                 self.arm(handle);
             }
-            StoredPhase::Leased { lease, session, name, slots, level, started, cancelled } => {
+            StoredPhase::Leased {
+                lease,
+                session,
+                name,
+                slots,
+                level,
+                started,
+                cancelled,
+                expired,
+            } => {
                 let handle = self.add_job(job);
                 self.ids.lease = self.ids.lease.max(lease);
                 self.ids.session = self.ids.session.max(session);
@@ -472,10 +500,13 @@ impl Exchange {
                 let remote = self.remotes.handle(session).unwrap_or_else(|| {
                     self.remotes.insert(session, || Remote::new(session, name.into(), slots, now))
                 });
+                // A deadline that has come comes again.
+                let expired = expired.then_some(Ending::Expired);
+                let ending = cancelled.then_some(Ending::Cancelled).or(expired);
                 let lease = Lease {
                     expires: Some(now + self.config.lease),
                     started: started.map(Instant::from_nanos),
-                    ending: cancelled.then_some(Ending::Cancelled),
+                    ending,
                     ..Lease::new(LeaseId::new(lease), remote, level)
                 };
                 self.take_lease_back(handle, lease);

@@ -1,7 +1,7 @@
 //! Whether what is derived from the jobs agrees with them.
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use core::cmp::Reverse;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::super::by_priority::ByPriority;
 use super::job::{Job, Phase};
 use super::remote::{Remote, RemoteMode};
-use super::{Exchange, JobId, LeaseId, SessionId, Write};
+use super::{Exchange, Instant, JobId, LeaseId, SessionId, Write};
 
 type Verdict = Result<(), String>;
 
@@ -24,13 +24,19 @@ impl Exchange {
     /// Something does not agree. That is a fault of this crate.
     #[doc(hidden)]
     pub fn check(&self) -> Verdict {
-        let queue: BTreeSet<u32> = self.queue.in_order().into_iter().collect();
+        let kinds = self.pending.kinds();
+        let places = kinds.flat_map(|(declined, queue)| {
+            queue.in_order().into_iter().map(move |handle| (handle, declined))
+        });
+        let pending: BTreeMap<u32, &[SessionId]> = places.collect();
+        let len = self.pending.len();
+        ensure(pending.len() == len, || format!("{len} are pending, not {}", pending.len()))?;
         let mut leases = BTreeMap::new();
         let mut backing_off = 0;
         let mut waiting = ByPriority::new();
         for handle in self.jobs.handles() {
             let Some(job) = self.jobs.get(handle) else { continue };
-            self.check_job(&queue, handle, job)?;
+            self.check_job(pending.get(&handle).copied(), handle, job)?;
             backing_off += usize::from(matches!(job.phase, Phase::BackingOff { .. }));
             if matches!(job.phase, Phase::Pending | Phase::BackingOff { .. }) {
                 waiting.add(job.priority);
@@ -50,6 +56,8 @@ impl Exchange {
         let followers = self.subscribers.keys().chain(self.behind.keys());
         let gone = followers.clone().find(|client| !self.peers.contains_key(client));
         let twice = self.behind.keys().find(|client| self.subscribers.contains_key(client));
+        let leaving = self.leaving.keys().find(|client| self.peers.contains_key(client));
+        ensure(leaving.is_none(), || format!("{leaving:?} leaves, and is told"))?;
         ensure(twice.is_none(), || format!("{twice:?} follows, and is behind"))?;
         ensure(gone.is_none(), || format!("{gone:?} is gone, and told of events"))?;
         self.check_keys()?;
@@ -76,14 +84,21 @@ impl Exchange {
         lives.filter(|job| job.accepted).map(|_| None).or_else(|| ended().map(Some))
     }
 
-    fn check_job(&self, queue: &BTreeSet<u32>, handle: u32, job: &Job) -> Verdict {
+    /// Until when a job may start that is not known to run; `None`: it may at
+    /// any time. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn starts_before(&self, job: JobId) -> Option<Instant> {
+        let job = self.jobs.handle(job).and_then(|handle| self.jobs.get(handle))?;
+        let runs = job.lease().is_some_and(|lease| lease.started.is_some());
+        job.ends().filter(|_| !runs)
+    }
+
+    fn check_job(&self, place: Option<&[SessionId]>, handle: u32, job: &Job) -> Verdict {
         let id = job.id;
         let waits = matches!(job.phase, Phase::Pending);
-        let queued = queue.contains(&handle);
-        let parked = self.parked.contains(handle);
-        ensure((queued || parked) == waits, || format!("{id}: {:?}, queued {queued}", job.phase))?;
-        ensure(!(queued && parked), || format!("{id} is queued and parked"))?;
-        ensure(!parked || !job.declined().is_empty(), || format!("{id} is parked for nothing"))?;
+        let right = place == waits.then_some(job.declined());
+        ensure(right, || format!("{id} waits at {place:?}, {:?}", job.phase))?;
         let timer = self.timers.iter().find(|(_, at)| *at == handle).map(|((due, _), _)| *due);
         ensure(timer == job.due(), || format!("{id} is due at {:?}, not {timer:?}", job.due()))?;
         let unsaved = self.unsaved.iter().any(|it| it.handle == handle);
@@ -148,7 +163,7 @@ impl Exchange {
         if self.mode != RemoteMode::Accepting {
             return Ok(());
         }
-        for handle in self.queue.in_order().into_iter().chain(self.parked.iter()) {
+        for handle in self.pending.kinds().flat_map(|(_, queue)| queue.in_order()) {
             let Some(job) = self.jobs.get(handle) else { continue };
             let wants = |it: &&Remote| !job.declined().contains(&it.session);
             let remotes = || self.remotes.handles().filter_map(|at| self.remotes.get(at));

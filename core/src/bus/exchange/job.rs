@@ -45,7 +45,7 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 struct Rare {
     opts: SubmitOptions,
-    /// The schedulers that do not want it.
+    /// The schedulers that do not want it, in order.
     declined: Vec<SessionId>,
 }
 
@@ -65,7 +65,7 @@ static AS_USUAL: Rare = Rare {
 /// Where a job is.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Waiting for a slot: in the queue, or parked because nobody wants it.
+    /// Waiting for a slot.
     Pending,
     /// Waiting for its next attempt.
     BackingOff { until: Instant },
@@ -126,7 +126,11 @@ pub(super) struct Stop {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ending {
     Cancelled,
-    Deadline,
+    /// It waited for too long, or its deadline came, before it was reported as
+    /// started.
+    Expired,
+    /// Its deadline came while it ran.
+    TimedOut,
 }
 
 impl Record for Job {
@@ -174,13 +178,18 @@ impl Job {
         &self.rare.as_deref().unwrap_or(&AS_USUAL).opts
     }
 
-    /// The schedulers that do not want it.
+    /// The schedulers that do not want it, in order.
     pub(super) fn declined(&self) -> &[SessionId] {
         &self.rare.as_deref().unwrap_or(&AS_USUAL).declined
     }
 
+    /// A scheduler does not want it. Not while it waits: it waits in a place
+    /// that depends on this.
     pub(super) fn decline(&mut self, by: SessionId) {
-        self.rare.get_or_insert_default().declined.push(by);
+        let declined = &mut self.rare.get_or_insert_default().declined;
+        if let Err(place) = declined.binary_search(&by) {
+            declined.insert(place, by);
+        }
     }
 
     /// Forgets decliners who are no more, so that a job which nobody wants does
@@ -231,7 +240,7 @@ impl Job {
         config.policy.max_evictions.is_some_and(|most| self.evictions >= most)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         self.opts().deadline_ms.map(|whole| self.submitted + Duration::from_millis(whole))
     }
 
@@ -240,18 +249,23 @@ impl Job {
         if !self.accepted {
             return None;
         }
-        let deadline = self.deadline();
         match &self.phase {
-            Phase::Pending => self.expires().into_iter().chain(deadline).min(),
-            Phase::BackingOff { until } => deadline.into_iter().chain([*until]).min(),
+            Phase::Pending => self.ends(),
+            Phase::BackingOff { until } => self.ends().into_iter().chain([*until]).min(),
             Phase::Leased(lease) => {
-                let deadline = deadline.filter(|_| lease.ending.is_none());
-                deadline.into_iter().chain(lease.expires).min()
+                let ends = self.ends().filter(|_| lease.ending.is_none());
+                ends.into_iter().chain(lease.expires).min()
             }
         }
     }
 
-    pub(super) fn expires(&self) -> Option<Instant> {
+    /// When it is to end, unless it has ended by then: at its deadline, or
+    /// earlier, if it has not started.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.expires().into_iter().chain(self.deadline()).min()
+    }
+
+    fn expires(&self) -> Option<Instant> {
         let never_started = self.starts == 0;
         let wait = self.opts().expires_ms.filter(|_| never_started);
         wait.map(|wait| self.submitted + Duration::from_millis(wait))

@@ -38,8 +38,9 @@ impl Exchange {
                 revoked.push(lease.number());
             }
         }
-        if let (Some(floor), Some(it)) = (floor, self.remotes.get_mut(remote)) {
-            it.spares_all = floor.is_none();
+        if let Some(it) = self.remotes.get_mut(remote) {
+            it.gives_back = false;
+            it.spares_all = floor.map_or(it.spares_all, |floor| floor.is_none());
             self.refresh(remote);
         }
         self.send_now(client, &Reply::Beat { revoked });
@@ -135,7 +136,10 @@ impl Exchange {
                 self.attempt_failed(now, handle, &lease, WireState::SpawnFailed, details);
             }
             ReportState::Evicted => self.take_eviction(handle, &lease, details),
-            ReportState::Cancelled => self.give_back(handle, &lease, details),
+            ReportState::Cancelled => {
+                self.note_return(&lease);
+                self.give_back(handle, &lease, details);
+            }
             ReportState::Declined => {
                 if let (Some(job), Some(it)) =
                     (self.jobs.get_mut(handle), self.remotes.get(lease.remote))
@@ -145,6 +149,16 @@ impl Exchange {
                 self.forget_gone_decliners(handle);
                 self.give_back(handle, &lease, Details { ran_ms: None, ..details });
             }
+        }
+    }
+
+    /// A scheduler gives back a job. That is no word on the job, as to decline
+    /// it is: the same scheduler may have it again.
+    fn note_return(&mut self, lease: &Lease) {
+        let asked = lease.ending.is_some();
+        if let Some(it) = self.remotes.get_mut(lease.remote).filter(|_| !asked) {
+            it.gives_back = true;
+            self.refresh(lease.remote);
         }
     }
 
@@ -174,6 +188,8 @@ impl Exchange {
             }
         }
         self.refresh(remote);
+        // What has started does not expire any more.
+        self.arm(handle);
         self.save(handle);
         let on = self.name_of(remote);
         self.tell(handle, WireState::Running, Details { on, slot, ..Details::default() });

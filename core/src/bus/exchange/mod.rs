@@ -8,7 +8,7 @@ mod job;
 mod lease;
 mod order;
 mod outgoing;
-mod parked;
+mod pending;
 mod remote;
 mod say;
 mod settle;
@@ -33,7 +33,7 @@ pub use self::store::{Persist, PersistOp, RestoreError};
 use self::follow::Behind;
 use self::job::Job;
 use self::outgoing::{About, Asked, Out, Outgoing};
-use self::parked::Parked;
+use self::pending::Pending;
 use self::remote::{Remote, RemoteMode};
 use self::store::{StoredIds, StoredJob, StoredPhase};
 use self::story::{Details, Ended, Entry, Story};
@@ -42,7 +42,6 @@ use super::histogram::Histogram;
 use super::v1::{Counters, Durability, JobChange, WireState};
 use crate::heap::IndexHeap;
 use crate::id::{ClientId, JobId, LeaseId, SessionId};
-use crate::queue::Queue;
 use crate::table::Table;
 use crate::time::Instant;
 
@@ -56,16 +55,20 @@ const IDS_AHEAD: u64 = 1000;
 /// is the same. Its times are those of the Unix epoch, so that they mean the
 /// same after a restart and can be told to people.
 ///
-/// A free slot anywhere takes the first job in queue order. When there is none,
-/// the first job in priority order goes to the scheduler with the least urgent
-/// run of all, if it outranks that, and that scheduler evicts; one such
-/// assignment a scheduler at a time.
+/// A free slot anywhere takes the first job in queue order that its scheduler
+/// has not declined. When there is none, the first job in priority order goes to
+/// the scheduler with the least urgent run of all, if it outranks that, and that
+/// scheduler evicts; one such assignment a scheduler at a time.
 #[derive(Debug)]
 pub struct Exchange {
     config: ExchangeConfig,
     now: Instant,
     mode: RemoteMode,
     peers: BTreeMap<ClientId, Peer>,
+    /// The sessions of those who are told nothing any more, and whose connections
+    /// have not ended: what they have said before is theirs. A client is either
+    /// here or there.
+    leaving: BTreeMap<ClientId, SessionId>,
     /// The clients that want to be told what happens: whether to all jobs, or to
     /// their own. Most clients want nothing, and are not asked at every event.
     subscribers: BTreeMap<ClientId, bool>,
@@ -75,9 +78,7 @@ pub struct Exchange {
     remotes: Table<Remote>,
     jobs: Table<Job>,
     leases: BTreeMap<LeaseId, u32>,
-    queue: Queue,
-    /// Pending jobs that are not in the queue: nobody who has room wants them.
-    parked: Parked,
+    pending: Pending,
     /// By scheduler: those with room, the emptiest first.
     roomy: IndexHeap<(Reverse<u32>, SessionId)>,
     /// By scheduler: the job that it would evict.
@@ -164,13 +165,13 @@ impl Exchange {
             now: Instant::ZERO,
             mode: RemoteMode::Accepting,
             peers: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             behind: BTreeMap::new(),
             remotes: Table::new(),
             jobs: Table::new(),
             leases: BTreeMap::new(),
-            queue: Queue::new(),
-            parked: Parked::default(),
+            pending: Pending::new(),
             roomy: IndexHeap::new(),
             victims: IndexHeap::new(),
             timers: IndexHeap::new(),

@@ -48,7 +48,7 @@ impl Exchange {
 
     /// How many jobs wait.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.parked.len() + self.backing_off
+        self.pending.len() + self.backing_off
     }
 
     /// A job waits for a slot from now on.
@@ -56,7 +56,7 @@ impl Exchange {
         if let Some(job) = self.jobs.get_mut(handle) {
             self.waiting.add(job.priority);
             job.phase = Phase::Pending;
-            self.queue.insert(handle, job.place(&self.config));
+            self.pending.insert(handle, job.place(&self.config), job.declined());
             self.arm(handle);
         }
     }
@@ -65,8 +65,7 @@ impl Exchange {
     pub(super) fn dequeue(&mut self, handle: u32) {
         let before = self.waiting();
         let Some(job) = self.jobs.get(handle) else { return };
-        self.queue.remove(job.place(&self.config));
-        self.parked.remove(handle, job.declined());
+        self.pending.remove(job.place(&self.config), job.declined());
         if matches!(job.phase, Phase::BackingOff { .. }) {
             self.backing_off -= 1;
         }
@@ -94,9 +93,6 @@ impl Exchange {
                 self.victims.remove(remote);
             }
             Some(victim) => self.victims.insert(remote, Reverse(victim)),
-        }
-        if it.room() > 0 || it.victim().is_some() {
-            self.parked.offer(it.session);
         }
     }
 }

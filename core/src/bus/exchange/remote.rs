@@ -31,6 +31,10 @@ pub(super) struct Remote {
     /// may be halted, or its network gone, with its connection still there; it
     /// is given nothing, which it would only lose again, until it is heard.
     pub(super) silent: bool,
+    /// It has given back what it was not asked to: it is leaving, or cannot run
+    /// it now. It would give back at once what it is given next, and is given
+    /// nothing until its next beat.
+    pub(super) gives_back: bool,
     pub(super) mode: RemoteMode,
 }
 
@@ -77,6 +81,7 @@ impl Remote {
             spares_all: false,
             heard: now,
             silent: false,
+            gives_back: false,
             mode: RemoteMode::Accepting,
         }
     }
@@ -103,6 +108,7 @@ impl Remote {
     }
 
     const fn takes_jobs(&self) -> bool {
-        self.client.is_some() && !self.silent && matches!(self.mode, RemoteMode::Accepting)
+        let takes = !self.silent && !self.gives_back;
+        self.client.is_some() && takes && matches!(self.mode, RemoteMode::Accepting)
     }
 }

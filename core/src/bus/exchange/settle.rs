@@ -18,52 +18,48 @@ impl Exchange {
         if self.mode != RemoteMode::Accepting {
             return;
         }
-        self.unpark();
-        while let Some(handle) = self.queue.first() {
-            if self.roomy.len() == 0 {
-                break;
-            }
-            // Whom everybody with room has declined may evict somewhere else:
-            // that takes no slot from those who come after it.
-            match self.room_for(handle).or_else(|| self.evictor_for(handle)) {
-                Some(remote) => self.assign(now, handle, remote),
-                None => self.park(handle),
-            }
-        }
-        while let Some(handle) = self.queue.most_urgent() {
-            match self.evictor_for(handle) {
-                Some(remote) => self.assign(now, handle, remote),
-                None if self.is_declined(handle) => self.park(handle),
-                None => break,
-            }
+        while let Some((handle, remote)) = self.next_to_fill().or_else(|| self.next_to_evict()) {
+            self.assign(now, handle, remote);
         }
     }
 
-    /// Puts a job aside that nobody wants, so that it does not hold up others.
-    fn park(&mut self, handle: u32) {
-        if let Some(job) = self.jobs.get(handle) {
-            self.queue.remove(job.place(&self.config));
-            self.parked.insert(handle, job.declined());
-        }
+    /// The first job in queue order for which there is room, and where.
+    fn next_to_fill(&self) -> Option<(u32, u32)> {
+        self.roomy.peek()?;
+        let firsts = self.pending.kinds().filter_map(|(declined, queue)| {
+            let handle = queue.first()?;
+            Some((handle, self.room_for(declined)?))
+        });
+        // One kind is the rule, and then nothing is compared.
+        firsts.reduce(|one, other| {
+            let is_before = self.queue_order(other.0) < self.queue_order(one.0);
+            if is_before { other } else { one }
+        })
     }
 
-    fn is_declined(&self, handle: u32) -> bool {
-        self.jobs.get(handle).is_some_and(|job| !job.declined().is_empty())
+    /// The first job in priority order that may evict, and where.
+    fn next_to_evict(&self) -> Option<(u32, u32)> {
+        self.victims.peek()?;
+        let firsts = self.pending.kinds().filter_map(|(declined, queue)| {
+            let handle = queue.most_urgent()?;
+            Some((handle, self.evictor_for(handle, declined)?))
+        });
+        firsts.reduce(|one, other| {
+            let is_before = self.priority_order(other.0) < self.priority_order(one.0);
+            if is_before { other } else { one }
+        })
     }
 
-    /// Puts back into its place what was put aside and may be wanted now, so
-    /// that it is offered again in its turn.
-    fn unpark(&mut self) {
-        for handle in self.parked.wanted() {
-            if let Some(job) = self.jobs.get(handle) {
-                self.queue.insert(handle, job.place(&self.config));
-            }
-        }
+    pub(super) fn queue_order(&self, handle: u32) -> Option<impl Ord + use<>> {
+        self.jobs.get(handle).map(|job| job.place(&self.config).queue_order())
     }
 
-    /// The scheduler with the most room that has not declined this job.
-    fn room_for(&self, handle: u32) -> Option<u32> {
-        let declined = self.jobs.get(handle)?.declined();
+    fn priority_order(&self, handle: u32) -> Option<impl Ord + use<>> {
+        self.jobs.get(handle).map(|job| job.place(&self.config).priority_order())
+    }
+
+    /// The scheduler with the most room that is none of these.
+    fn room_for(&self, declined: &[SessionId]) -> Option<u32> {
         if declined.is_empty() {
             return self.roomy.peek().map(|(_, remote)| remote);
         }
@@ -71,21 +67,23 @@ impl Exchange {
         wanted.min_by_key(|(key, _)| **key).map(|(_, remote)| remote)
     }
 
-    /// The scheduler with the least urgent run, if this job may evict that.
-    fn evictor_for(&self, handle: u32) -> Option<u32> {
+    /// The scheduler with the least urgent run that is none of these, if this
+    /// job may evict that.
+    fn evictor_for(&self, handle: u32, declined: &[SessionId]) -> Option<u32> {
         let job = self.jobs.get(handle)?;
         let delta = i64::from(self.config.policy.preempt_delta?.get());
-        let (least, remote) = if job.declined().is_empty() {
-            self.victims.peek().map(|(victim, remote)| (victim.0.0, remote))?
-        } else {
-            let wants = |remote: u32| {
-                let session = self.remotes.get(remote).map(|it| it.session);
-                session.is_some_and(|session| !job.declined().contains(&session))
-            };
-            let wanted = self.victims.iter().filter(|(_, remote)| wants(*remote));
-            wanted.min_by_key(|(key, _)| **key).map(|(victim, remote)| (victim.0.0, remote))?
+        let reach = i64::from(job.priority.number()) + delta;
+        let (_, remote) = self.victims.peek().filter(|(victim, _)| reach <= victim.0.0)?;
+        if declined.is_empty() {
+            return Some(remote);
+        }
+        let wants = |remote: u32| {
+            let session = self.remotes.get(remote).map(|it| it.session);
+            session.is_some_and(|session| !declined.contains(&session))
         };
-        (i64::from(job.priority.number()) + delta <= least).then_some(remote)
+        let outranked = self.victims.iter().filter(|(victim, _)| reach <= victim.0.0);
+        let wanted = outranked.filter(|(_, remote)| wants(*remote));
+        wanted.min_by_key(|(key, _)| **key).map(|(_, remote)| remote)
     }
 
     /// Gives a job to a scheduler, which evicts for it if it has no room.
@@ -155,10 +153,8 @@ impl Exchange {
     pub(super) fn fire(&mut self, now: Instant, due: Instant, handle: u32) {
         let Some(job) = self.jobs.get(handle) else { return };
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= due);
-        let late = is_due(job.deadline());
         match &job.phase {
-            Phase::Pending if late || is_due(job.expires()) => self.expire(handle),
-            Phase::BackingOff { .. } if late => self.expire(handle),
+            Phase::Pending | Phase::BackingOff { .. } if is_due(job.ends()) => self.expire(handle),
             Phase::BackingOff { until } if *until <= due => {
                 self.dequeue(handle);
                 self.enqueue(handle);
@@ -166,8 +162,9 @@ impl Exchange {
                 self.tell(handle, WireState::Pending, Details::default());
             }
             Phase::Leased(lease) if is_due(lease.expires) => self.lapse(now, handle),
-            Phase::Leased(lease) if late && lease.ending.is_none() => {
-                self.end_leased(handle, Ending::Deadline);
+            Phase::Leased(lease) if lease.ending.is_none() && is_due(job.ends()) => {
+                let why = if lease.started.is_some() { Ending::TimedOut } else { Ending::Expired };
+                self.end_leased(handle, why);
             }
             _ => self.arm(handle),
         }
@@ -177,14 +174,18 @@ impl Exchange {
         self.conclude(handle, WireState::Expired, Details::default());
     }
 
-    /// A scheduler is told to end a job.
+    /// A scheduler is told to end a job. One that has not been told of it never
+    /// is: it would begin what is over.
     pub(super) fn end_leased(&mut self, handle: u32, why: Ending) {
         let Some(lease) = self.jobs.get_mut(handle).and_then(|job| job.lease_mut()) else { return };
         if lease.ending.is_some() {
             return;
         }
         lease.ending = Some(why);
-        let remote = lease.remote;
+        let (remote, has_left) = (lease.remote, lease.expires.is_some());
+        if !has_left {
+            return self.withdraw(handle);
+        }
         if let Some(it) = self.remotes.get_mut(remote) {
             it.victims.remove(handle);
         }
@@ -194,23 +195,38 @@ impl Exchange {
         self.send_revocation(handle);
     }
 
-    /// Tells a scheduler, if it is connected, what it is to end.
+    /// Takes back a job whose assignment has not left the bus.
+    fn withdraw(&mut self, handle: u32) {
+        if let Some(lease) = self.take_lease(handle) {
+            self.give_back(handle, &lease, Details::default());
+            self.drop_if_gone(lease.remote);
+        }
+    }
+
+    /// Tells a scheduler, if it is connected, what it is to end. What follows
+    /// from the time alone does not wait for the disk: meanwhile it might start.
     pub(super) fn send_revocation(&mut self, handle: u32) {
         let Some(job) = self.jobs.get(handle) else { return };
         let Some(lease) = job.lease() else { return };
         let why = match lease.ending {
             Some(Ending::Cancelled) => RevokeWhy::Cancelled,
-            Some(Ending::Deadline) => RevokeWhy::Expired,
+            Some(Ending::Expired | Ending::TimedOut) => RevokeWhy::Expired,
             None => return,
         };
-        let (id, lease, remote) = (job.id, lease.id, lease.remote);
-        self.revoke(remote, id, lease, why);
+        let to = self.remotes.get(lease.remote).and_then(|it| it.client);
+        let (Some(to), job, lease) = (to, job.id.to_string(), lease.id.number()) else { return };
+        let reply = Reply::Revoke { job, lease, why };
+        match why {
+            RevokeWhy::Expired => self.send_now(to, &reply),
+            RevokeWhy::Cancelled | RevokeWhy::Superseded => self.send(to, &reply),
+        }
     }
 
-    fn revoke(&mut self, remote: u32, job: JobId, lease: LeaseId, why: RevokeWhy) {
+    /// Tells a scheduler, if it is connected, that a lease has lapsed.
+    fn supersede(&mut self, remote: u32, job: JobId, lease: LeaseId) {
         if let Some(client) = self.remotes.get(remote).and_then(|it| it.client) {
             let (job, lease) = (job.to_string(), lease.number());
-            self.send(client, &Reply::Revoke { job, lease, why });
+            self.send(client, &Reply::Revoke { job, lease, why: RevokeWhy::Superseded });
         }
     }
 
@@ -225,7 +241,7 @@ impl Exchange {
         let Some(job) = self.jobs.get_mut(handle) else { return };
         job.lost = job.lost.saturating_add(1);
         let id = job.id;
-        self.revoke(lease.remote, id, lease.id, RevokeWhy::Superseded);
+        self.supersede(lease.remote, id, lease.id);
         let on = self.name_of(lease.remote);
         let ran_ms = lease.started.map(|started| (now - started).as_millis() as u64);
         let reason = Some("its lease was not renewed in time".to_string());
@@ -240,7 +256,8 @@ impl Exchange {
         let Some(job) = self.jobs.get(handle) else { return };
         match lease.ending {
             Some(Ending::Cancelled) => self.conclude(handle, WireState::Cancelled, details),
-            Some(Ending::Deadline) => self.conclude(handle, WireState::TimedOut, details),
+            Some(Ending::Expired) => self.conclude(handle, WireState::Expired, details),
+            Some(Ending::TimedOut) => self.conclude(handle, WireState::TimedOut, details),
             None if !job.may_lose_another(&self.config) => {
                 self.conclude(handle, WireState::Lost, details);
             }
@@ -272,9 +289,7 @@ impl Exchange {
     /// Forgets a scheduler that is not connected and holds nothing.
     pub(super) fn drop_if_gone(&mut self, remote: u32) {
         if self.remotes.get(remote).is_some_and(|it| it.client.is_none() && it.leases.is_empty()) {
-            if let Some(gone) = self.remotes.remove(remote) {
-                self.parked.withdraw(gone.session);
-            }
+            self.remotes.remove(remote);
             self.refresh(remote);
         }
     }

@@ -15,7 +15,7 @@ use crate::bus::label::label;
 use crate::bus::v1::{
     PendingRow, Quantiles, Reply, RunningRow, SchedulerRow, Snapshot, StoppingRow, View, WireState,
 };
-use crate::id::ClientId;
+use crate::id::{ClientId, SessionId};
 
 /// How many running jobs a snapshot names.
 const MOST_RUNNING: usize = 2000;
@@ -111,11 +111,11 @@ impl Exchange {
     }
 
     /// The first jobs that wait, in the order in which they will run. Those
-    /// that nobody with room wants come last, but for those that may not run
-    /// yet.
+    /// that nobody accepts who is connected come last, but for those that may
+    /// not run yet.
     fn first_to_run(&self, most: usize) -> Vec<u32> {
-        let mut order = self.queue.first_in_order(most);
-        order.extend(self.parked.iter().take(most - order.len()));
+        let mut order = self.first_of_kinds(most, true);
+        order.extend(self.first_of_kinds(most - order.len(), false));
         if order.len() < most && self.backing_off > 0 {
             let until = |handle: u32| match self.jobs.get(handle)?.phase {
                 Phase::BackingOff { until } => Some((until, handle)),
@@ -125,6 +125,24 @@ impl Exchange {
             later.sort_unstable();
             order.extend(later.into_iter().map(|(_, handle)| handle).take(most - order.len()));
         }
+        order
+    }
+
+    /// The first in queue order of those whom somebody accepts who is connected,
+    /// or of the others.
+    fn first_of_kinds(&self, most: usize, accepted: bool) -> Vec<u32> {
+        let connected = || self.remotes.records().filter(|it| it.client.is_some());
+        let accepts = |declined: &[SessionId]| {
+            declined.is_empty() || connected().any(|it| !declined.contains(&it.session))
+        };
+        let kinds = self.pending.kinds().filter(|(declined, _)| accepts(declined) == accepted);
+        let mut firsts: Vec<_> = kinds.map(|(_, queue)| queue.first_in_order(most)).collect();
+        if firsts.len() == 1 {
+            return firsts.swap_remove(0);
+        }
+        let mut order = firsts.concat();
+        order.sort_by_cached_key(|handle| self.queue_order(*handle));
+        order.truncate(most);
         order
     }
 }

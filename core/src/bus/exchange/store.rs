@@ -9,7 +9,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::job::{Job, Phase};
+use super::job::{Ending, Job, Phase};
 use super::remote::Remote;
 use crate::bus::v1::SubmitOptions;
 use crate::id::JobId;
@@ -97,6 +97,8 @@ pub(super) enum StoredPhase {
         level: i64,
         started: Option<u64>,
         cancelled: bool,
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        expired: bool,
     },
     /// It has its outcome: the last change, as it was told.
     Ended {
@@ -134,7 +136,8 @@ impl StoredPhase {
                 slots: remote.slots,
                 level: lease.level,
                 started: lease.started.map(|started| started.as_nanos()),
-                cancelled: lease.ending == Some(super::job::Ending::Cancelled),
+                cancelled: lease.ending == Some(Ending::Cancelled),
+                expired: lease.ending == Some(Ending::Expired),
             },
             _ => Self::Pending,
         }

@@ -38,6 +38,9 @@ impl<'a> Reasons<'a> {
             RemoteMode::Accepting if accepting().all(|it| it.silent) => {
                 Some("no scheduler answers")
             }
+            RemoteMode::Accepting if accepting().all(|it| it.silent || it.gives_back) => {
+                Some("every scheduler gives back what it is given")
+            }
             RemoteMode::Accepting => None,
         };
         let may_evict = exchange.config.policy.preempt_delta.is_some();

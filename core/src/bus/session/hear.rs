@@ -50,7 +50,11 @@ impl Session {
                 match self.held.take(now, it.lease, it.job) {
                     Taken::New => {}
                     Taken::Known => return,
-                    Taken::TooLate => return self.give_back(it.job, it.lease),
+                    // The bus may have given it to another by now.
+                    Taken::TooLate => {
+                        let why = "its lease may have lapsed before it came";
+                        return self.give_back(it.job, it.lease, why);
+                    }
                 }
                 SessionEvent::Assigned {
                     job: it.job,
@@ -101,15 +105,18 @@ impl Session {
     }
 
     /// The bus wants a job to be ended. The lease is kept until the job is
-    /// reported, so that the report can be made.
+    /// reported, so that the report can be made; what has not come here is
+    /// reported at once, and the bus need not wait for its lease to lapse.
     fn end_lease(&mut self, job: JobId, lease: LeaseId) {
         if self.held.contains(lease) {
             self.revoked(job, lease);
+        } else if !self.held.is_over(lease) {
+            self.give_back(job, lease, "it was revoked before it came");
         }
     }
 
-    /// Does not take a job: the bus may have given it to another by now.
-    fn give_back(&mut self, job: JobId, lease: LeaseId) {
+    /// Does not take a job.
+    fn give_back(&mut self, job: JobId, lease: LeaseId, why: &str) {
         self.report(&JobReport {
             job,
             lease,
@@ -117,7 +124,7 @@ impl Session {
             exit: None,
             by: None,
             ran: Duration::ZERO,
-            reason: Some("its lease may have lapsed before it came".to_owned()),
+            reason: Some(why.to_owned()),
             output: None,
             slot: None,
         });

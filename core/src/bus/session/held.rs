@@ -89,13 +89,18 @@ impl Held {
         self.leases.contains_key(&lease)
     }
 
+    /// Whether it was held, and its end is not known to the bus yet.
+    pub(super) fn is_over(&self, lease: LeaseId) -> bool {
+        self.over.contains(&lease)
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = LeaseId> {
         self.leases.keys().copied()
     }
 
-    pub(super) fn beat_sent(&mut self, now: Instant) {
+    pub(super) fn beat_sent(&mut self, now: Instant, named: Vec<LeaseId>) {
         self.last_beat = Some(now);
-        self.beats.push_back(Beat { sent: now, named: self.leases.keys().copied().collect() });
+        self.beats.push_back(Beat { sent: now, named });
     }
 
     /// The oldest beat was answered: what it named lasts from when it was sent.

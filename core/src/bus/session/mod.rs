@@ -1,5 +1,6 @@
 //! The client's side of the conversation, without sockets.
 
+mod beat;
 mod event;
 mod hear;
 mod held;
@@ -281,14 +282,19 @@ impl Session {
         self.open.len()
     }
 
+    /// Renews all leases: with several beats, if one would be larger than the
+    /// bus takes, which would close the connection and let all of them lapse.
     fn beat(&mut self, now: Instant) {
-        let leases: Vec<String> = self.held.ids().map(|id| id.number().to_string()).collect();
-        let floor = self.floor.map_or_else(|| "null".to_owned(), |floor| floor.to_string());
-        let (leases, free) = (leases.join(","), self.free);
-        self.transmits.push_back(format!(
-            r#"{{"cmd":"beat","leases":[{leases}],"free":{free},"floor":{floor}}}"#
-        ));
-        self.held.beat_sent(now);
+        let most = match self.link {
+            Link::Up(welcome) => beat::most_leases(welcome.max_frame),
+            Link::Down | Link::Greeting { .. } | Link::Old => usize::MAX,
+        };
+        let leases: Vec<LeaseId> = self.held.ids().collect();
+        let (first, others) = leases.split_at(most.min(leases.len()));
+        for named in core::iter::once(first).chain(others.chunks(most)) {
+            self.transmits.push_back(beat::to_text(named, self.free, self.floor));
+            self.held.beat_sent(now, named.to_vec());
+        }
     }
 
     fn beat_due(&self, welcome: Welcome) -> Option<Instant> {

@@ -100,6 +100,38 @@ fn a_lease_lasts_from_when_the_beat_that_was_answered_was_sent() {
 }
 
 #[test]
+fn a_beat_is_never_too_large_for_the_bus_and_none_of_its_leases_is_left_out() {
+    let mut session = scheduler();
+    session.handle_connected(at(0));
+    session.handle_message(at(0), &WELCOME.replace("1048576", "300"));
+    session.handle_message(at(0), r#"{"ev":"beat","revoked":[]}"#);
+    let leases: Vec<u64> = (0..100).map(|number| u64::MAX - 100 + number).collect();
+    leases.iter().for_each(|lease| assign(&mut session, at(1), *lease));
+    sent(&mut session);
+    heard(&mut session);
+    session.handle_timeout(at(5));
+    let beats = sent(&mut session);
+    let named = |beat: &String| -> Vec<u64> {
+        let beat: serde_json::Value = serde_json::from_str(beat).unwrap();
+        serde_json::from_value(beat["leases"].clone()).unwrap()
+    };
+    assert!(beats.iter().all(|beat| beat.len() <= 300), "{beats:?}");
+    assert_eq!(beats.iter().flat_map(named).collect::<Vec<_>>(), leases);
+    // One that was not answered renews nothing.
+    let last = named(beats.last().unwrap());
+    for _ in 1..beats.len() {
+        session.handle_message(at(6), r#"{"ev":"beat","revoked":[]}"#);
+    }
+    session.handle_disconnected(at(7));
+    session.handle_timeout(at(15));
+    let lapsed = heard(&mut session).into_iter().map(|event| match event {
+        SessionEvent::Revoked { lease, .. } => lease.number(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lapsed.collect::<Vec<_>>(), last);
+}
+
+#[test]
 fn a_report_is_sent_until_it_is_answered() {
     let mut session = scheduler();
     up(&mut session, at(0));
@@ -129,6 +161,19 @@ fn another_bus_voids_the_leases_and_their_reports() {
     let lease = LeaseId::new(17);
     assert_eq!(heard(&mut session)[0], SessionEvent::Revoked { job: job(), lease });
     assert_eq!(session.unanswered(), 0);
+}
+
+#[test]
+fn what_is_revoked_before_it_came_is_given_back_and_never_begun() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    let revoke = r#"{"ev":"revoke","job":"j1","lease":17,"why":"expired"}"#;
+    session.handle_message(at(1), revoke);
+    let told = sent(&mut session);
+    assert!(told[0].contains(r#""lease":17,"state":"cancelled""#), "{told:?}");
+    session.handle_message(at(1), revoke);
+    assign(&mut session, at(1), 17);
+    assert_eq!((sent(&mut session).len(), heard(&mut session)), (0, Vec::new()));
 }
 
 #[test]

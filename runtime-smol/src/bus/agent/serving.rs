@@ -174,7 +174,7 @@ impl Serving {
             Wake::Heard(Some(SessionEvent::Assigned { job, lease, .. })) => {
                 self.counts.late += 1;
                 let reason = Some("the scheduler is leaving".to_owned());
-                self.report(job, lease, ReportState::Cancelled, reason).await;
+                self.report(job, lease, ReportState::Declined, reason).await;
             }
             Wake::Heard(Some(SessionEvent::Payload(_))) => self.counts.late += 1,
             Wake::Heard(Some(SessionEvent::Welcomed { welcome, .. })) => {
@@ -285,7 +285,7 @@ impl Serving {
             Err(why) => {
                 self.counts.refused += 1;
                 let reason = Some(why.to_string());
-                self.report(bus_job, lease, ReportState::Cancelled, reason).await;
+                self.report(bus_job, lease, ReportState::Declined, reason).await;
             }
         }
     }
@@ -449,8 +449,9 @@ const fn told(outcome: &Outcome) -> (ReportState, Option<ExitStatus>) {
         Outcome::Failed(exit) => (ReportState::Failed, Some(*exit)),
         Outcome::TimedOut { exit, .. } => (ReportState::TimedOut, Some(*exit)),
         Outcome::Evicted { exit, .. } => (ReportState::Evicted, Some(*exit)),
-        Outcome::Cancelled { exit } => (ReportState::Cancelled, *exit),
-        Outcome::Expired => (ReportState::Cancelled, None),
+        Outcome::Cancelled { exit: Some(exit) } => (ReportState::Cancelled, Some(*exit)),
+        // It never ran here, and would not if it came again.
+        Outcome::Cancelled { exit: None } | Outcome::Expired => (ReportState::Declined, None),
         Outcome::SpawnFailed(_) => (ReportState::SpawnFailed, None),
         Outcome::Lost => (ReportState::Failed, Some(ExitStatus::Unknown)),
     }

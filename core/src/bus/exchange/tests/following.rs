@@ -113,6 +113,19 @@ fn events_that_wait_for_the_disk_are_not_copied_without_bound() {
 }
 
 #[test]
+fn what_a_client_submits_that_is_given_up_is_its_own_when_it_comes_back() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.exchange.end_roles(scene.now, NUMBER);
+    scene.submits(1, 5).hears(1, &scheduler(1, 9).1);
+    assert_eq!(scene.said(), ["c2 assign j1 1"], "it takes no role, and is told nothing");
+    scene.hears(3, r#"{"cmd":"register","type":"producer","v":1,"session":"s1"}"#);
+    scene.hears(3, r#"{"cmd":"subscribe","since":0,"jobs":"mine"}"#);
+    assert_eq!(scene.said(), ["c3 welcome s1", "c3 ok", "c3 1 j1 pending", "c3 2 j1 assigned"]);
+    scene.leaves(1, false).submits(1, 5);
+    assert_eq!(scene.said(), [""; 0], "it is nobody, as with version 0");
+}
+
+#[test]
 fn a_client_for_which_too_much_waits_is_closed_and_nobody_else() {
     let mut scene = durable_with(4096, &[producer(1), producer(2)]);
     scene.submits(2, 5);

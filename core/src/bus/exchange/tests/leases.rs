@@ -2,7 +2,7 @@
 
 use super::*;
 
-const BACK: &str =
+pub(super) const BACK: &str =
     r#"{"cmd":"register","type":"scheduler","v":1,"name":"c2","slots":1,"session":"s2"}"#;
 
 #[test]
@@ -71,12 +71,17 @@ fn a_scheduler_that_comes_back_in_time_keeps_its_leases() {
 #[test]
 fn a_scheduler_is_told_again_what_it_may_not_have_heard() {
     let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
-    scene.submits(1, 5).cancels(1, "j1").said();
+    scene.submits(1, 5).said();
+    scene.cancels(1, "j1").said();
     scene.hears(4, BACK);
-    let again = ["c4 welcome s2", "c4 assign j1 1", "c4 revoke j1 1 cancelled", "close c2"];
+    // Not of the assignment: whoever has not heard it must not begin.
+    let again = ["c4 welcome s2", "c4 revoke j1 1 cancelled", "close c2"];
     assert_eq!(scene.said(), again);
     scene.leaves(2, false).reports(4, "j1", 1, "cancelled");
     assert_eq!(scene.said(), ["c4 ok"]);
+    scene.submits(1, 5).said();
+    scene.hears(6, BACK);
+    assert_eq!(scene.said(), ["c6 welcome s2", "c6 assign j2 2", "close c4"]);
 }
 
 /// It may be the assignment itself that it cannot take.
@@ -107,8 +112,27 @@ fn a_scheduler_that_leaves_in_order_gives_everything_back() {
     scene.leaves(2, true);
     assert_eq!(scene.said(), ["c3 assign j1 2"]);
     scene.reports(3, "j1", 2, "cancelled");
-    assert_eq!(scene.said(), ["c3 ok", "c3 assign j1 3"], "it was not asked to");
+    assert_eq!(scene.said(), ["c3 ok"]);
+    scene.beats(3, &[]);
+    assert_eq!(scene.said(), ["c3 beat", "c3 assign j1 3"], "it was not asked to");
     assert_eq!(scene.exchange.counters().leases_lost, 0);
+}
+
+/// As one that is stopping does, and what it was given in exchange.
+#[test]
+fn a_scheduler_that_gives_back_what_it_has_is_given_nothing_until_its_next_beat() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    scene.submits(1, 5).submits(1, 5).reports(2, "j2", 2, "started").submits(1, 0).said();
+    scene.reports(2, "j1", 1, "cancelled").reports(2, "j2", 2, "cancelled");
+    scene.reports(2, "j3", 3, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok", "c2 ok"]);
+    let shown = scene.shows(r#"{"cmd":"subscribe"}"#);
+    assert_eq!(shown["pending"][0]["why"], "every scheduler gives back what it is given");
+    scene.hears(3, &scheduler(3, 1).1);
+    let said = scene.said();
+    assert!(said.contains(&"c3 assign j1 4".to_owned()), "first come, first served: {said:?}");
+    scene.beats(2, &[]);
+    assert!(scene.said().contains(&"c2 assign j2 5".to_owned()));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_scheduler_that_has_too_much_already_evicts_for_nobody() {
     scene.submits(1, 8).submits(1, 5).submits(1, 0).said();
     scene.reports(2, "j2", 2, "started");
     assert_eq!(scene.said(), ["c2 ok"], "j1 waits there for a run that has no lease");
-    scene.reports(2, "j1", 1, "cancelled");
+    scene.reports(2, "j1", 1, "declined");
     assert_eq!(scene.said(), ["c2 ok", "c2 assign j3 3"]);
 }
 
@@ -169,6 +169,57 @@ fn a_declined_job_may_evict_elsewhere_although_a_slot_is_free_here() {
     scene.submits(1, 1).submits(1, 9).submits(1, 9).said();
     scene.reports(3, "j1", 1, "declined");
     assert_eq!(scene.said(), ["c3 ok", "c2 assign j1 4"]);
+}
+
+/// How often jobs are looked at in a round of messages, while so many wait that
+/// one scheduler has declined and the other has no room for.
+fn looks_while_declined_jobs_wait(waiting: u64) -> usize {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1)]);
+    let declined = |scene: &mut Scene, job: u64, lease: u64| {
+        scene.submits(1, 5).reports(2, &format!("j{job}"), lease, "declined");
+    };
+    scene.submits(1, 0).reports(2, "j1", 1, "declined");
+    (2..2 + waiting).for_each(|job| declined(&mut scene, job, job + 1));
+    assert_eq!(scene.exchange.counters().pending, waiting);
+    scene.said();
+    scene.exchange.jobs.looks();
+    let lease = waiting + 3;
+    scene.beats(3, &[2]).beats(2, &[]).reports(3, "j1", 2, "finished").beats(3, &[lease]);
+    declined(&mut scene, waiting + 2, lease + 1);
+    scene.cancels(1, "j3");
+    let looks = scene.exchange.jobs.looks();
+    let counters = scene.exchange.counters();
+    assert_eq!((counters.pending, counters.running), (waiting - 1, 1));
+    assert!(scene.said().contains(&format!("c3 assign j2 {lease}")));
+    looks
+}
+
+#[test]
+fn jobs_that_wait_for_another_scheduler_are_not_looked_at_again_and_again() {
+    assert_eq!(looks_while_declined_jobs_wait(10), looks_while_declined_jobs_wait(1000));
+}
+
+#[test]
+fn jobs_wait_in_order_whoever_has_declined_them() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1), scheduler(3, 1), scheduler(4, 1)]);
+    scene.submits(1, 0).submits(1, 0).submits(1, 5).reports(4, "j3", 3, "declined");
+    scene.reports(2, "j1", 1, "finished").reports(2, "j3", 4, "declined").submits(1, 0);
+    scene.submits(1, 7).reports(4, "j5", 6, "declined").submits(1, 0);
+    scene.submits(1, 6).submits(1, 6).said();
+    // c3 may have all of them, c4 neither j3 nor j5, and c2 not j3.
+    let shown = scene.shows(r#"{"cmd":"subscribe"}"#);
+    let rows = shown["pending"].as_array().unwrap();
+    let order: Vec<&str> = rows.iter().filter_map(|row| row["job"].as_str()).collect();
+    assert_eq!(order, ["j3", "j7", "j8", "j5"]);
+    let mut next = |client: u64, job: &str, lease: u64| {
+        let said = scene.reports(client, job, lease, "finished").said();
+        said.into_iter().find(|it| it.contains(" assign "))
+    };
+    assert_eq!(next(2, "j4", 5).unwrap(), "c2 assign j7 8");
+    assert_eq!(next(3, "j2", 2).unwrap(), "c3 assign j3 9");
+    assert_eq!(next(3, "j3", 9).unwrap(), "c3 assign j8 10");
+    assert_eq!(next(4, "j6", 7), None, "it does not accept what is left");
+    assert_eq!(next(3, "j8", 10).unwrap(), "c3 assign j5 11");
 }
 
 #[test]
@@ -250,6 +301,77 @@ fn what_waits_too_long_expires_and_what_has_started_does_not() {
     assert_eq!((scene.said().len(), scene.exchange.counters().expired), (0, 1));
     scene.reports(2, "j1", 1, "evicted");
     assert_eq!(scene.said(), ["c2 ok", "c2 assign j1 2"]);
+}
+
+#[test]
+fn what_is_not_started_in_time_expires_also_with_a_scheduler() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 2)]);
+    let opts = r#"{"expires_ms":3000}"#;
+    scene.submits_with(1, 5, opts).submits_with(1, 5, opts).said();
+    scene.at(2).reports(2, "j2", 2, "started");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    scene.at(3);
+    assert_eq!(scene.said(), ["c2 revoke j1 1 expired"]);
+    scene.reports(2, "j1", 1, "cancelled").reports(2, "j2", 2, "finished");
+    assert_eq!(scene.said(), ["c2 ok", "c2 ok"]);
+    assert_eq!((scene.exchange.counters().expired, scene.exchange.counters().finished), (1, 1));
+}
+
+#[test]
+fn what_waits_for_its_next_attempt_and_has_not_started_expires() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":3}"#).reports(2, "j1", 1, "spawn_failed").said();
+    let due = scene.exchange.poll_timeout().unwrap();
+    assert_eq!(due, scene.now + Duration::from_millis(3), "before it would be tried again");
+    scene.exchange.handle_timeout(due);
+    assert_eq!(scene.exchange.counters().expired, 1);
+}
+
+/// It begins to run on its own before it hears that it is not to; then it is
+/// stopped for that.
+#[test]
+fn what_is_started_after_it_has_expired_has_expired() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":3000}"#).commit().said();
+    scene.at(3).reports(2, "j1", 1, "started").commit();
+    assert_eq!(scene.said(), ["c2 revoke j1 1 expired", "c2 ok"]);
+    scene.crashes().hears(4, leases::BACK).commit();
+    assert_eq!(scene.said(), ["c4 welcome s2", "c4 revoke j1 1 expired"]);
+    scene.reports(4, "j1", 1, "cancelled").commit();
+    assert_eq!((scene.said(), scene.exchange.counters().expired), (["c4 ok".into()].into(), 1));
+}
+
+#[test]
+fn a_lost_lease_of_an_expired_job_ends_it() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"expires_ms":3000}"#).said();
+    assert_eq!(scene.at(3).said(), ["c2 revoke j1 1 expired"]);
+    scene.at(14).beats(2, &[]);
+    scene.at(15);
+    assert_eq!(scene.said(), ["c2 beat", "c2 revoke j1 1 superseded"]);
+    assert_eq!(scene.exchange.counters().expired, 1);
+}
+
+#[test]
+fn what_comes_to_its_deadline_before_it_has_started_has_expired() {
+    let mut scene = Scene::new(&[producer(1), scheduler(2, 1)]);
+    scene.submits_with(1, 5, r#"{"deadline_ms":3000}"#).said();
+    assert_eq!(scene.at(3).said(), ["c2 revoke j1 1 expired"]);
+    scene.reports(2, "j1", 1, "cancelled");
+    assert_eq!(scene.said(), ["c2 ok"]);
+    assert_eq!((scene.exchange.counters().timed_out, scene.exchange.counters().expired), (0, 1));
+}
+
+/// What follows from it: nobody begins what is over.
+#[test]
+fn what_is_over_before_its_assignment_has_left_the_bus_is_not_assigned() {
+    let mut scene = Scene::durable(&[producer(1), scheduler(2, 1)]);
+    scene.hears(1, r#"{"cmd":"pause"}"#).submits(1, 5).commit();
+    scene.submits_with(1, 5, r#"{"expires_ms":3000}"#).commit().said();
+    scene.hears(1, r#"{"cmd":"resume"}"#).cancels(1, "j1");
+    scene.at(3).commit();
+    assert_eq!(scene.said(), ["c1 ok", "c1 ok"]);
+    assert_eq!((scene.exchange.counters().cancelled, scene.exchange.counters().expired), (1, 1));
 }
 
 #[test]
