@@ -175,7 +175,7 @@ fn not_started(command: &Command, program: &Path, why: &io::Error) -> SpawnFailu
     let failure = failed(cannot_start(command), why);
     match failure.kind {
         SpawnFailureKind::Command => program::fault(command, program).unwrap_or(failure),
-        SpawnFailureKind::Exhausted => failure,
+        SpawnFailureKind::Exhausted | SpawnFailureKind::Stopped => failure,
     }
 }
 
