@@ -134,7 +134,8 @@ pub enum Outcome {
     Evicted {
         /// The job it made room for.
         by: JobId,
-        /// How the process ended then.
+        /// How the process ended then; [`Unknown`](ExitStatus::Unknown) as well
+        /// where it was stopped before there was one.
         exit: ExitStatus,
     },
     /// Its owner cancelled it, or the scheduler was stopped.

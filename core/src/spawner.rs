@@ -17,8 +17,10 @@ use crate::id::{JobId, RunId, SlotId};
 /// - `spawn` returns `Err` when the start was refused at once. Such a run
 ///   yields nothing more.
 /// - `stop` is about a run that is under way. While that run is still
-///   starting it takes effect as soon as there is a process. On one that has
-///   already ended, or that the spawner does not know, it does nothing.
+///   starting it takes effect as soon as there is a process, or keeps it from
+///   being started: then the run yields `handle_spawn_failed` with
+///   [`SpawnFailureKind::Stopped`]. On one that has already ended, or that the
+///   spawner does not know, it does nothing.
 /// - `handle_exit` means *reaped*: the process is gone, all that it left behind
 ///   in its process group has been sent KILL (and may take a moment yet to die),
 ///   and no signal can reach a stranger that was given its number since.
@@ -137,6 +139,9 @@ pub enum SpawnFailureKind {
     /// the disk left (`ENOMEM`, `EAGAIN`, `EMFILE`, `ENFILE`, `ENOSPC`,
     /// `EDQUOT`). Any other command would have failed too; a later try may not.
     Exhausted,
+    /// It is about this run: it was stopped before anybody had tried to start
+    /// it. What becomes of the job is what the stop was for.
+    Stopped,
 }
 
 impl fmt::Display for SpawnFailure {

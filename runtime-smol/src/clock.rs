@@ -1,8 +1,9 @@
 //! The driver's clock: what `core` calls an instant, read from the system's
 //! monotonic clock.
 
-use std::time;
+use std::time::{self, Duration};
 
+use rustix::time::{ClockId, clock_gettime};
 use sched_core::Instant;
 use smol::Timer;
 
@@ -68,11 +69,56 @@ impl Default for Clock {
     }
 }
 
+/// How long this machine has been suspended, which no [`Clock`] counts.
+#[derive(Debug)]
+pub(crate) struct Suspensions {
+    told: Duration,
+}
+
+impl Suspensions {
+    /// From now on.
+    pub(crate) fn new() -> Self {
+        Self { told: (0..3).map(|_| suspended()).max().unwrap_or_default() }
+    }
+
+    /// How long since this was asked last.
+    pub(crate) fn since_last(&mut self) -> Duration {
+        /// Less is no suspension but a thread that was held up between two looks.
+        const SHORTEST: Duration = Duration::from_millis(100);
+        let (before, now) = (self.told, suspended());
+        if now < before + SHORTEST {
+            return Duration::ZERO;
+        }
+        self.told = now;
+        now - before
+    }
+}
+
+/// How long this machine has been suspended since it was started: never too much,
+/// for the clock that counts it is looked at first.
+fn suspended() -> Duration {
+    let [all, awake] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| {
+        // Both are positive.
+        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    });
+    all.saturating_sub(awake)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_suspension_is_told_once() {
+        let mut suspensions = Suspensions::new();
+        assert_eq!(suspensions.since_last(), Duration::ZERO);
+        let earlier = Suspensions::new().told.checked_sub(Duration::from_secs(5));
+        // Where the machine has never been suspended there is nothing to be told.
+        let Some(earlier) = earlier else { return };
+        suspensions.told = earlier;
+        assert!(suspensions.since_last() >= Duration::from_secs(5));
+        assert_eq!(suspensions.since_last(), Duration::ZERO);
+    }
 
     #[test]
     fn sleeps_until_the_time_and_never_less() {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Error;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sched_tests::processes::{Bench, alone, sh};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
@@ -121,5 +123,46 @@ fn connections_over_the_cap_are_turned_away_and_there_is_room_again_later() {
         bus.until(|now| now.clients == 2).await;
         while Raw::shake(bus.address, &[]).await.is_err() {}
         bus.drop().await;
+    });
+}
+
+/// As most systems have it, to speak in small numbers.
+fn limit_descriptors(soft: u64, hard: u64) {
+    let limit = Rlimit { current: Some(soft), maximum: Some(hard) };
+    setrlimit(Resource::Nofile, limit).expect("a limit below the hard one");
+}
+
+#[test]
+fn a_low_soft_limit_of_descriptors_keeps_nobody_out_and_is_what_processes_get() {
+    const TEST: &str = "admission::\
+                        a_low_soft_limit_of_descriptors_keeps_nobody_out_and_is_what_processes_get";
+    alone(TEST, || {
+        limit_descriptors(64, 1_000);
+        run(async {
+            let bus = Bus::start().await;
+            assert_eq!(getrlimit(Resource::Nofile).current, Some(1_000));
+            let mut clients = Vec::new();
+            for _ in 0..100 {
+                clients.push(bus.raw().await);
+            }
+            bus.until(|now| now.clients == 100).await;
+            let mut bench = Bench::new(1);
+            let (exit, _) = bench.complete(&sh("[ $(ulimit -Sn) = 64 ]")).await;
+            assert!(exit.status.is_success(), "{exit:?}");
+            drop(clients);
+            bus.drop().await;
+        });
+    });
+}
+
+#[test]
+fn a_soft_limit_that_is_enough_stays() {
+    alone("admission::a_soft_limit_that_is_enough_stays", || {
+        limit_descriptors(512, 1_000);
+        run(async {
+            let bus = Bus::with(|config| config.max_connections = 3).await;
+            assert_eq!(getrlimit(Resource::Nofile).current, Some(512));
+            bus.drop().await;
+        });
     });
 }

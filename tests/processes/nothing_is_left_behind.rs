@@ -1,5 +1,7 @@
 //! After many runs there is no child, no zombie and no open descriptor more than before.
 
+use std::collections::BTreeSet;
+
 use sched_core::Stop;
 use sched_runtime_smol::{Output, Report};
 use sched_tests::processes::{Bench, alone, children, descriptors, sh, sleeper, within_a_minute};
@@ -28,6 +30,7 @@ async fn many_runs() {
 
 async fn run_many(bench: &mut Bench, runs: usize) {
     let (mut made, mut live, mut ended) = (0, 0, 0);
+    let mut stopped = BTreeSet::new();
     while ended < runs {
         while live < SLOTS && made < runs {
             // By turns: one ends by itself, one is stopped.
@@ -35,12 +38,17 @@ async fn run_many(bench: &mut Bench, runs: usize) {
             let command = if long { sleeper() } else { sh("echo out; sleep 0 & exit 0") };
             let run = bench.spawn(&command.output(Output::CAPTURE));
             if long {
-                bench.stop(run, Stop::Terminate);
+                stopped.insert(run);
             }
             (made, live) = (made + 1, live + 1);
         }
         match bench.report().await {
-            Report::Started { .. } => assert!(children().len() <= SLOTS, "{:?}", children()),
+            Report::Started { run, .. } => {
+                assert!(children().len() <= SLOTS, "{:?}", children());
+                if stopped.remove(&run) {
+                    bench.stop(run, Stop::Terminate);
+                }
+            }
             Report::Exited { .. } => (live, ended) = (live - 1, ended + 1),
             Report::SpawnFailed { why, .. } => panic!("{why}"),
         }

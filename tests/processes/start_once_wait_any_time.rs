@@ -2,7 +2,7 @@
 
 use sched_core::{ExitStatus, Outcome};
 use sched_runtime_smol::{AlreadyStarted, NotStarted, Process};
-use sched_tests::processes::{sh, sleeper, within_a_minute};
+use sched_tests::processes::{Fifo, sh, sleeper, within_a_minute};
 
 #[test]
 fn f15_wait_answers_while_it_runs_just_after_and_long_after() {
@@ -25,8 +25,11 @@ fn f15_wait_answers_while_it_runs_just_after_and_long_after() {
 #[test]
 fn f15_a_second_start_is_an_error_while_it_runs_and_after() {
     within_a_minute(async {
-        let mut process = Process::new(sleeper());
+        let pipe = Fifo::new();
+        let script = format!("exec 3> {}; echo up >&3; exec sleep 600", pipe.name());
+        let mut process = Process::new(sh(&script));
         process.start().unwrap();
+        pipe.lines().await.expect("up").await;
         assert_eq!(process.start(), Err(AlreadyStarted));
         process.terminate().unwrap();
         let outcome = process.wait().await.unwrap().outcome;

@@ -1,6 +1,7 @@
-//! F2: a stop that comes before there is a process takes effect as soon as there is one.
+//! F2: a stop that comes before there is a process takes effect as soon as there is one,
+//! or keeps it from being started.
 
-use sched_core::{Exit, ExitStatus, Stop};
+use sched_core::{Exit, ExitStatus, SpawnFailureKind, Stop};
 use sched_runtime_smol::Report;
 use sched_tests::processes::{Bench, exists, sleeper, within_a_minute};
 
@@ -12,7 +13,7 @@ fn f2_a_burst_of_starts_and_stops_leaves_nobody_alive() {
         for run in &runs {
             bench.stop(*run, Stop::Terminate);
         }
-        let (mut pids, mut ended) = (Vec::new(), Vec::new());
+        let (mut pids, mut ended, mut never) = (Vec::new(), Vec::new(), 0);
         while ended.len() < runs.len() {
             match bench.report().await {
                 Report::Started { pid, .. } => pids.push(pid),
@@ -20,11 +21,15 @@ fn f2_a_burst_of_starts_and_stops_leaves_nobody_alive() {
                     assert_eq!(exit, Exit::stopped(ExitStatus::Signal(15)), "{run}");
                     ended.push(run);
                 }
-                other => panic!("{other:?}"),
+                Report::SpawnFailed { run, why } => {
+                    assert_eq!(why.kind, SpawnFailureKind::Stopped, "{run}: {why}");
+                    ended.push(run);
+                    never += 1;
+                }
             }
         }
         ended.sort();
-        assert_eq!((pids.len(), ended), (10, runs));
+        assert_eq!((pids.len() + never, ended), (10, runs));
         assert!(pids.into_iter().all(|pid| !exists(pid)));
         bench.assert_silent();
     });
@@ -36,7 +41,13 @@ fn kill_while_starting_kills() {
         let mut bench = Bench::new(1);
         let run = bench.spawn(&sleeper());
         bench.stop(run, Stop::Kill);
-        bench.started(run).await;
-        assert_eq!(bench.exited(run).await.0, Exit::stopped(ExitStatus::Signal(9)));
+        match bench.report().await {
+            Report::Started { .. } => {
+                assert_eq!(bench.exited(run).await.0, Exit::stopped(ExitStatus::Signal(9)));
+            }
+            Report::SpawnFailed { why, .. } => assert_eq!(why.kind, SpawnFailureKind::Stopped),
+            other => panic!("{other:?}"),
+        }
+        bench.assert_silent();
     });
 }

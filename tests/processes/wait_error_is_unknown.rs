@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use sched_core::{ExitStatus, Outcome};
 use sched_runtime_smol::{Process, SmolSpawner, SpawnerError};
-use sched_tests::processes::{alone_under, sleeper, within_a_minute};
+use sched_tests::processes::{Fifo, alone_under, sh, within_a_minute};
 
 /// Whoever ignores SIGCHLD has its children reaped by the kernel.
 const IGNORE_CHILDREN: [&str; 2] = ["env", "--ignore-signal=CHLD"];
@@ -14,8 +14,11 @@ fn the_status_of_a_process_that_others_have_reaped_is_unknown() {
     let name = "wait_error_is_unknown::the_status_of_a_process_that_others_have_reaped_is_unknown";
     alone_under(&IGNORE_CHILDREN, name, || {
         within_a_minute(async {
-            let mut process = Process::new(sleeper());
+            let pipe = Fifo::new();
+            let script = format!("exec 3> {}; echo up >&3; exec sleep 600", pipe.name());
+            let mut process = Process::new(sh(&script));
             process.start().unwrap();
+            pipe.lines().await.expect("up").await;
             process.terminate().unwrap();
             let outcome = process.wait().await.unwrap().outcome;
             assert_eq!(outcome, Outcome::Cancelled { exit: Some(ExitStatus::Unknown) });

@@ -112,3 +112,27 @@ fn the_evictor_gets_the_slot_of_a_victim_that_never_started() {
     assert_eq!(scene.calls(), ["spawn victim", "term victim", "spawn evictor"]);
     assert!(matches!(scene.outcomes(victim), [Outcome::SpawnFailed(_)]));
 }
+
+#[test]
+fn a_victim_that_was_stopped_before_its_start_is_evicted_all_the_same() {
+    let mut scene = Scene::new(1, Policy::seed());
+    let victim = scene.submit(5, "victim").unwrap();
+    let evictor = scene.submit(3, "evictor").unwrap();
+    scene.not_started(victim, SpawnFailureKind::Stopped);
+    let exit = ExitStatus::Unknown;
+    assert_eq!(scene.outcomes(victim), [Outcome::Evicted { by: evictor, exit }]);
+    assert_eq!(scene.calls(), ["spawn victim", "term victim", "spawn evictor"]);
+}
+
+#[test]
+fn an_eviction_before_the_start_is_no_attempt() {
+    let mut scene = Scene::new(1, Policy { max_attempts: NonZeroU32::MIN, ..Policy::durable() });
+    let victim = scene.submit(5, "victim").unwrap();
+    let evictor = scene.submit(3, "evictor").unwrap();
+    scene.not_started(victim, SpawnFailureKind::Stopped);
+    assert_eq!(scene.outcomes(victim), []);
+    scene.started(evictor);
+    scene.exits(evictor, 0);
+    assert_eq!(scene.calls(), ["spawn victim", "term victim", "spawn evictor", "spawn victim"]);
+    assert_eq!(scene.bin.stats().evictions, 1);
+}

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use sched_core::{Event, EventKind, JobId, JobTally, Outcome, OutcomeKind, Priority, Requeue};
+use sched_core::{
+    Event, EventKind, JobId, JobTally, Outcome, OutcomeKind, Priority, Requeue, SpawnFailureKind,
+};
 use sched_runtime_smol::scheduler::Summary;
 
 /// Tells the story of a scheduler, an event at a time.
@@ -51,6 +53,9 @@ impl Narrator {
             EventKind::Started { run, job } => (Detail, format!("{job} has a process ({run})")),
             EventKind::SpawnFailed { job, why, .. } => {
                 self.running = self.running.saturating_sub(1);
+                if why.kind == SpawnFailureKind::Stopped {
+                    return Some((Detail, format!("{job} left its slot: {why}")));
+                }
                 (Warning, format!("{} could not be started: {why}", self.name(*job)))
             }
             EventKind::Stopping { job, cause, .. } => {

@@ -166,6 +166,7 @@ fn a_bus_without_descriptors_recovers_when_there_are_some_again() {
     let limited = format!("ulimit -n 24; exec {BUS} --listen 127.0.0.1:0");
     let mut bus = Program::spawn(Command::new("sh").args(["-c", &limited]));
     let url = bus.url();
+    bus.logs("there is room for 0 connections and not for 4096");
     let address = url.strip_prefix("ws://").unwrap().to_owned();
     let crowd: Vec<_> = (0..30).map(|_| TcpStream::connect(&address).unwrap()).collect();
     bus.logs("cannot accept a connection");

@@ -11,9 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
+use support::directory::Directory;
 use support::{BUS, Program, SCHED, TEST_SCHEDULER};
 use terminal::Terminal;
 
@@ -143,6 +144,29 @@ fn a_bus_serves_and_hears_term() {
     bus.terminate();
     assert_eq!(bus.status(), Some(0));
     assert_eq!(rest(logged).trim(), "");
+}
+
+#[test]
+fn a_run_whose_output_nobody_takes_hears_term() {
+    let directory = Directory::new("run-nobody-reads");
+    let (told, stdout) = full();
+    let fifo = directory.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Of those that come before it the output waits, and it is ended.
+    let echoes = "echo unheard\n".repeat(20);
+    let last = format!("sh -c 'echo here > {fifo}; exec sleep 3600'\n");
+    let jobs = directory.file("jobs", &format!("{echoes}{last}{echoes}"));
+    let mut command = Command::new(SCHED);
+    command.args(["run", "-s", "1", &jobs]).stdout(stdout).stderr(Stdio::piped());
+    let mut run = Guarded::start(&mut command);
+    drop(command);
+    assert_eq!(fs::read_to_string(&fifo).unwrap(), "here\n");
+    run.terminate();
+    assert_eq!(run.status(), Some(1));
+    let said = rest(run.child.stderr.take().unwrap());
+    assert!(said.contains("nobody takes the output: that of 20 jobs is lost"), "{said}");
+    assert!(said.contains("20 finished, 21 cancelled"), "{said}");
+    assert_eq!(rest(told).trim(), "");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::id::{JobId, RunId};
 use crate::job::{Outcome, StopCause};
 use crate::policy::{OnEvict, OnExhausted};
 use crate::runner::EndedRun;
-use crate::spawner::{Exit, SpawnFailure, SpawnFailureKind};
+use crate::spawner::{Exit, ExitStatus, SpawnFailure, SpawnFailureKind};
 use crate::time::Instant;
 
 impl<C> SchedulerBin<C> {
@@ -37,8 +37,13 @@ impl<C> SchedulerBin<C> {
         let job = ended.info.job;
         self.tell(|| EventKind::SpawnFailed { run, job, why: why.clone() });
         let handle = self.seated(ended.info.slot)?;
-        self.book(handle, &ended, false);
+        let evicted = why.kind == SpawnFailureKind::Stopped
+            && matches!(ended.cause, Some(StopCause::Evicted { .. }));
+        self.book(handle, &ended, evicted);
         match ended.cause {
+            Some(StopCause::Evicted { by }) if evicted => {
+                self.evicted(handle, by, ExitStatus::Unknown);
+            }
             _ if self.jobs.get(handle).is_some_and(|record| record.cancelled) => {
                 self.conclude(handle, Outcome::Cancelled { exit: None });
             }
@@ -59,7 +64,7 @@ impl<C> SchedulerBin<C> {
         let handle = self.seated(ended.info.slot)?;
         self.book(handle, &ended, matches!(outcome, Outcome::Evicted { .. }));
         match outcome {
-            Outcome::Evicted { by, .. } if self.requeues(handle) => self.requeue_victim(handle, by),
+            Outcome::Evicted { by, exit } => self.evicted(handle, by, exit),
             Outcome::Failed(_) => self.attempt_failed(now, handle, outcome),
             outcome => self.conclude(handle, outcome),
         }
@@ -81,6 +86,14 @@ impl<C> SchedulerBin<C> {
 
     pub(super) fn requeues(&self, handle: u32) -> bool {
         self.jobs.get(handle).is_some_and(|it| it.on_evict(&self.policy) == OnEvict::Requeue)
+    }
+
+    fn evicted(&mut self, handle: u32, by: JobId, exit: ExitStatus) {
+        if self.requeues(handle) {
+            self.requeue_victim(handle, by);
+        } else {
+            self.conclude(handle, Outcome::Evicted { by, exit });
+        }
     }
 
     fn requeue_victim(&mut self, handle: u32, by: JobId) {
@@ -132,7 +145,7 @@ impl<C> SchedulerBin<C> {
             (SpawnFailureKind::Exhausted, OnExhausted::Fail) => {
                 self.conclude(handle, Outcome::SpawnFailed(why));
             }
-            (SpawnFailureKind::Command, _) => {
+            (SpawnFailureKind::Command | SpawnFailureKind::Stopped, _) => {
                 self.attempt_failed(now, handle, Outcome::SpawnFailed(why));
             }
         }

@@ -8,6 +8,7 @@ use crate::event::{Event, EventKind};
 use crate::id::{JobId, SlotId};
 use crate::job::{OutcomeKind, StopCause};
 use crate::priority::Priority;
+use crate::spawner::SpawnFailureKind;
 use crate::time::Instant;
 
 /// Writes the events of bins as a trace, as they happen. See the
@@ -81,8 +82,10 @@ impl BinTrace {
                 self.tracks.ended(out, *job, ending);
             }
             EventKind::SpawnFailed { job, why, .. } => {
-                self.causes.remove(job);
-                let outcome = Ending::new(at, OutcomeKind::SpawnFailed.name());
+                let cause = self.causes.remove(job);
+                let stopped = cause.filter(|_| why.kind == SpawnFailureKind::Stopped);
+                let outcome = stopped.map_or(OutcomeKind::SpawnFailed, kind);
+                let outcome = Ending::new(at, outcome.name());
                 self.tracks.ended(out, *job, Ending { reason: Some(&why.message), ..outcome });
             }
             EventKind::Ended { job, .. } => {

@@ -57,7 +57,8 @@ pub type Translate = Box<dyn Fn(&str) -> Result<Wanted, String> + Send + Sync>;
 /// With a bus of version 1 its slots are the bus's: it holds a lease for each
 /// job, renews them, and reports what becomes of the jobs, until the reports
 /// are answered. Its runs go on through a short loss of the bus; when their
-/// leases have lapsed it ends them. With a bus of version 0 every payload is a
+/// leases have lapsed it ends them; while its machine is suspended the leases of a
+/// bus on another one go on. With a bus of version 0 every payload is a
 /// job, and nobody is told.
 ///
 /// Where this program is killed, a [`Guard`] ends the jobs, so that none has two

@@ -30,7 +30,7 @@ pub(super) use self::state::Launch;
 use self::state::{NUMBERS_A_RUN, State, number_of_output};
 use super::capture::More;
 use super::command::Command;
-use super::error::{bad_command, exhausted, failed};
+use super::error::{exhausted, failed, stopped};
 use super::run::{Process, Run};
 use super::spawner::Report;
 use super::start::{Started, Supplies, Variables, start};
@@ -223,8 +223,8 @@ impl Crew {
 
     fn start(&self, launch: Launch) {
         let Launch { run, command, vars, supplies } = launch;
-        let started = if run.is_abandoned() {
-            Err(bad_command(format!("{command} was abandoned before its start")))
+        let started = if run.is_stopped() {
+            Err(stopped(format!("{command} was stopped before its start")))
         } else {
             let start = || (self.start)(&command, &vars, &supplies);
             catch_unwind(AssertUnwindSafe(start))

@@ -67,6 +67,11 @@ pub(super) fn exhausted(message: String) -> SpawnFailure {
     SpawnFailure { kind: SpawnFailureKind::Exhausted, message }
 }
 
+/// It was stopped in time: nobody has tried.
+pub(super) fn stopped(message: String) -> SpawnFailure {
+    SpawnFailure { kind: SpawnFailureKind::Stopped, message }
+}
+
 /// Whether waiting may help. A full disk or a used up quota gets room again as
 /// other files go, and until then no command finds room for its output. A disk
 /// that is read-only, broken or not there stays so until somebody mends it: that

@@ -95,6 +95,28 @@ pub(super) fn make_room(max_runs: NonZeroUsize, starts: usize) -> Result<(), Spa
     }
 }
 
+/// Makes room for so many descriptors that are not of runs, beside those that the
+/// runs of this program may need, as far as the hard limit lets. Returns for how
+/// many of them there is room.
+pub(crate) fn make_room_for_others(wanted: u64) -> u64 {
+    let runs = PLACES.load(Ordering::Relaxed) as u64;
+    let taken = runs.saturating_mul(PER_RUN + PER_OUTPUT).saturating_add(open_now() + MARGIN);
+    let limit = getrlimit(Resource::Nofile);
+    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let is_enough = taken.saturating_add(wanted) <= soft || soft == hard;
+    let reached = match is_enough {
+        true => soft,
+        false => raise(&limit).map_or_else(
+            |why| {
+                tracing::warn!(%why, "the limit of descriptors stays at {soft}");
+                soft
+            },
+            |()| hard,
+        ),
+    };
+    reached.saturating_sub(taken).min(wanted)
+}
+
 /// What every process gets, if the limit was raised: programs that use `select`
 /// break above 1,024.
 pub(super) fn before_it_was_raised() -> Option<Rlimit> {

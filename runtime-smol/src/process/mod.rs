@@ -19,7 +19,8 @@
 //!   started, but ends are still told.
 //! - *Stop.* TERM to the group, followed by CONT, so that a process that is
 //!   halted can act on it; or KILL; at once, on the thread of whoever wants it.
-//!   When KILL follows TERM is not decided here but by `core`.
+//!   When KILL follows TERM is not decided here but by `core`. What waits for its
+//!   turn to be started never is.
 //! - *End.* The crew sees the leader's death while it is still a zombie, whose
 //!   number is also the group's and cannot be given away. It takes the process
 //!   out of everybody's reach, kills what is left of the group, and only then
@@ -99,6 +100,7 @@ pub use capture::CapturedOutput;
 pub use command::{Command, Output};
 pub use error::SpawnerError;
 pub use guard::{Guard, GuardError};
+pub(crate) use limits::make_room_for_others;
 pub(crate) use run::Owner;
 pub(crate) use runs::Runs;
 pub(crate) use spawner::make_room;

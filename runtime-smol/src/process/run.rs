@@ -40,8 +40,6 @@ pub(super) struct Run {
 struct State {
     /// At most this has been asked for. None is sent twice, and no TERM after KILL.
     asked: Option<Stop>,
-    /// Nobody wants it any more.
-    abandoned: bool,
     /// `None`: there is none yet, or it has been taken out.
     process: Option<Process>,
 }
@@ -68,7 +66,7 @@ impl Run {
         Self { id, owner, state: Mutex::default() }
     }
 
-    /// Asks its process to end, or ends it; as soon as there is one.
+    /// Asks its process to end, or ends it; or keeps it from being started.
     pub(super) fn stop(&self, how: Stop) {
         let mut state = self.state();
         let is_news = match state.asked {
@@ -84,15 +82,10 @@ impl Run {
         }
     }
 
-    /// Kills its process, or keeps it from being started.
-    pub(super) fn abandon(&self) {
-        self.state().abandoned = true;
-        self.stop(Stop::Kill);
-    }
-
-    /// Whether it must not be started any more.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.state().abandoned
+    /// Whether it must not be started any more: whatever it is to be ended for,
+    /// it need not run for that.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state().asked.is_some()
     }
 
     /// There is a process. What was asked for meanwhile is done to it now.

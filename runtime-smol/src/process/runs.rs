@@ -84,7 +84,7 @@ impl Runs {
 
     /// Kills them all, and keeps those from being started that are not yet.
     pub(super) fn abandon(&self) {
-        self.under_way.values().for_each(|run| run.abandon());
+        self.under_way.values().for_each(|run| run.stop(Stop::Kill));
     }
 }
 

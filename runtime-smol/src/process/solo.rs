@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use sched_core::{BinIndex, Instant, Outcome, ProcessSpawner, ProcessTask};
-use sched_core::{RunId, StopCause, TaskState};
+use sched_core::{RunId, SpawnFailureKind, StopCause, TaskState};
 use smol::future::{or, pending};
 
 use super::command::Command;
@@ -106,7 +106,10 @@ impl Solo {
                 None
             }
             Report::SpawnFailed { why, .. } => {
-                self.task.handle_spawn_failed();
+                let cause = self.task.handle_spawn_failed();
+                if why.kind == SpawnFailureKind::Stopped && cause.is_some() {
+                    return Some(self.result(Outcome::Cancelled { exit: None }));
+                }
                 Some(self.result(Outcome::SpawnFailed(why)))
             }
             Report::Exited { exit, output, spooled, .. } => {

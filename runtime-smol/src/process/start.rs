@@ -219,7 +219,7 @@ fn not_started(command: &Command, program: &Path, fault: Fault) -> SpawnFailure 
             let failure = failed(cannot_start(command), &why.into());
             match failure.kind {
                 SpawnFailureKind::Command => program::fault(program).unwrap_or(failure),
-                SpawnFailureKind::Exhausted => failure,
+                SpawnFailureKind::Exhausted | SpawnFailureKind::Stopped => failure,
             }
         }
     }

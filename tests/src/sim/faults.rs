@@ -30,6 +30,8 @@ pub struct Faults {
     pub vanish: u8,
     /// The end is noticed late, so that a stop can come between.
     pub late_notice: u8,
+    /// A stop before the start keeps the process from being started.
+    pub withheld: u8,
 }
 
 /// A spawner that makes trouble, and passes on what is left.
@@ -98,6 +100,7 @@ impl<S> FaultSpawner<S> {
         if self.strikes(self.faults.late_notice) {
             script.notice = self.a_while(10);
         }
+        script.withheld = self.strikes(self.faults.withheld);
         script
     }
 }

@@ -1,7 +1,8 @@
 //! Fake processes that follow a script in virtual time.
 
 use sched_core::{
-    Duration, Exit, ExitStatus, Instant, ProcessSpawner, RunId, RunInfo, SpawnFailure, Stop,
+    Duration, Exit, ExitStatus, Instant, ProcessSpawner, RunId, RunInfo, SpawnFailure,
+    SpawnFailureKind, Stop,
 };
 
 /// What a fake process will do: the command of a simulated job.
@@ -19,6 +20,8 @@ pub struct Script {
     pub dies_after: Duration,
     /// How long its end goes unnoticed.
     pub notice: Duration,
+    /// Whether a stop that comes before its start keeps it from being started.
+    pub withheld: bool,
 }
 
 impl Script {
@@ -32,6 +35,7 @@ impl Script {
             heeds_term: Some(Duration::ZERO),
             dies_after: Duration::ZERO,
             notice: Duration::ZERO,
+            withheld: false,
         }
     }
 
@@ -96,6 +100,8 @@ struct Process {
     start_told: bool,
     ends: Instant,
     exit: Exit,
+    /// It was stopped in time, and there will be none.
+    withheld: bool,
 }
 
 impl Process {
@@ -103,7 +109,7 @@ impl Process {
         let starts = now + script.start;
         let ends = starts + script.run;
         let exit = Exit::natural(script.status);
-        Self { run, script, starts, start_told: false, ends, exit }
+        Self { run, script, starts, start_told: false, ends, exit, withheld: false }
     }
 
     fn next_report(&self) -> Instant {
@@ -112,7 +118,10 @@ impl Process {
 
     /// A signal arrives; one that comes after the end changes nothing.
     fn signal(&mut self, now: Instant, how: Stop) {
-        if self.ends <= now {
+        if self.script.withheld && now < self.starts {
+            (self.withheld, self.starts) = (true, now);
+        }
+        if self.withheld || self.ends <= now {
             return;
         }
         self.exit.after_stop = true;
@@ -159,6 +168,11 @@ impl World for Processes {
         let due: Vec<_> = (0..self.alive.len()).filter(is_due).collect();
         let place = dice.choice(due)?;
         let process = &mut self.alive[place];
+        if process.withheld {
+            let kind = SpawnFailureKind::Stopped;
+            let why = SpawnFailure { kind, message: "stopped before its start".into() };
+            return Some(Report::SpawnFailed(self.alive.swap_remove(place).run, why));
+        }
         if !process.start_told {
             process.start_told = true;
             return Some(Report::Started(process.run));

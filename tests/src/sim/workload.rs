@@ -187,6 +187,7 @@ impl Planner {
             crash: some(60),
             vanish: some(10),
             late_notice: some(60),
+            withheld: some(100),
         }
     }
 

@@ -4,6 +4,7 @@ mod course;
 mod input;
 mod json;
 mod line;
+mod patience;
 mod printer;
 mod progress;
 mod tally;
@@ -18,7 +19,7 @@ use sched_runtime_smol::{Guard, Scheduler};
 
 use self::course::{Course, Ending};
 use self::input::Input;
-use self::printer::Printer;
+use self::printer::{Printed, Printer};
 use self::progress::Progress;
 use self::tally::Tally;
 use super::note;
@@ -57,7 +58,8 @@ With --json there is one object a line and job on stdout, with what it wrote in
 \"stdout\" and \"stderr\"; what is not UTF-8 in there is replaced.
 
 INT or TERM: nothing more is read or started, and what runs is asked to end, and
-killed after its grace period. A second one kills at once.",
+killed after its grace period. Output of which nothing is taken for 2 s is given up
+then, and counted. A second one kills at once.",
     error_code(0, "every job finished: its program exited with 0"),
     error_code(1, "not every one did, a line was refused, or the run was ended early"),
     error_code(2, "the arguments make no sense")
@@ -126,7 +128,7 @@ async fn conduct(run: Run, input: Input, scheduler: Scheduler) -> ExitCode {
         }
     };
     let progress = Progress::start();
-    let (printer, printing) = Printer::start(run.json, progress.clone());
+    let (printer, printing) = Printer::start(run.json, progress.clone(), shutdown.clone());
     let ending = Ending::watch(&scheduler, shutdown, &printer);
     let time_limit = run.timeout.map(|AboveZero(limit)| limit);
     let guard = Guard::post().await;
@@ -143,22 +145,33 @@ async fn conduct(run: Run, input: Input, scheduler: Scheduler) -> ExitCode {
     );
     let tally = course.run(input, ending).await;
     let printed = printing.finish().await;
-    progress.finish();
+    // The bar is not to be had from who prints for ever.
+    if !matches!(printed, Printed::GivenUp(_)) {
+        progress.finish();
+    }
     let summary = scheduler.stop().await;
     if let Some(guard) = guard {
         guard.dismiss();
     }
-    conclude(&tally, printed, &summary)
+    conclude(&tally, &printed, &summary)
 }
 
 fn conclude(
     tally: &Tally,
-    printed: Result<(), std::io::Error>,
+    printed: &Printed,
     summary: &sched_runtime_smol::scheduler::Summary,
 ) -> ExitCode {
-    if let Err(why) = &printed {
-        note(format_args!("the output cannot be written: {why}"));
+    match printed {
+        Printed::All => {}
+        Printed::Failed(why) => note(format_args!("the output cannot be written: {why}")),
+        Printed::GivenUp(count) => {
+            note(format_args!("nobody takes the output: that of {count} jobs is lost"));
+        }
     }
     note(tally.in_words(summary));
-    if tally.all_finished() && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if tally.all_finished() && matches!(printed, Printed::All) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -124,6 +124,8 @@ impl Talk {
                     }
                 }
                 Input::Event(None) => return Err(Failure::Closed),
+                // One that has spoken version 1 before is late with its greeting.
+                Input::Event(Some(SessionEvent::OldBus)) if self.welcome.is_some() => {}
                 Input::Event(Some(SessionEvent::OldBus)) => return Err(Failure::OldBus),
                 Input::Event(Some(SessionEvent::Nonsense(why))) => {
                     return Err(Failure::Nonsense(why));

@@ -1,6 +1,11 @@
 //! A bus that is not there, not yet there, or gone.
 
-use crate::kit::{bus_at, bus_of_version_0, events, free_address, jobs, json, sched, scheduler};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use crate::kit::{
+    bus_at, bus_of_version_0, bus_that_is_late, events, free_address, jobs, json, sched, scheduler,
+};
 use crate::support::directory::Directory;
 use crate::support::{BUS, PRODUCER, Program, SCHED, output, submit, text, until};
 
@@ -92,6 +97,17 @@ fn a_bus_of_version_0_is_a_clear_error() {
     let failed = output(PRODUCER, &["--submit", "--bus", &url, "--count", "1"]);
     assert_eq!(failed.status.code(), Some(1));
     assert!(text(&failed.stderr).contains("this bus speaks version 0"));
+}
+
+#[test]
+fn a_bus_that_is_late_with_its_welcome_when_it_is_back_is_still_of_version_1() {
+    // More than the two seconds of the protocol.
+    const LATE: Duration = Duration::from_secs(3);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut following = events(&format!("ws://{}", listener.local_addr().unwrap()));
+    let said = smol::block_on(bus_that_is_late(&listener, LATE));
+    assert!(said.contains("subscribe"), "{said}");
+    following.logs("is there again");
 }
 
 fn until_resync(events: &mut Program) {

@@ -2,10 +2,12 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::Output;
+use std::time::Duration;
 
+use async_tungstenite::tungstenite::Message;
 use futures_lite::StreamExt;
 use serde_json::Value;
-use smol::Async;
+use smol::{Async, Timer};
 
 use crate::support::{BUS, Program, SCHED, output, text};
 
@@ -84,6 +86,23 @@ pub(crate) fn bus_of_version_0() -> String {
 async fn say_nothing(tcp: Async<TcpStream>) {
     let mut web_socket = async_tungstenite::accept_async(tcp).await.unwrap();
     while let Some(Ok(_)) = web_socket.next().await {}
+}
+
+/// A bus that welcomes whoever registers at once the first time, hears what else
+/// is said, and hangs up; and is late with its welcome the second time. Gives what
+/// is said to it then.
+pub(crate) async fn bus_that_is_late(listener: &TcpListener, late: Duration) -> String {
+    const WELCOME: &str = r#"{"ev":"welcome","v":1,"session":"s7","durability":"fsync","beat_ms":5000,"lease_ms":15000,"max_frame":1048576,"seq":0}"#;
+    let mut said = String::new();
+    for wait in [Duration::ZERO, late] {
+        let tcp = Async::new(listener.accept().unwrap().0).unwrap();
+        let mut web_socket = async_tungstenite::accept_async(tcp).await.unwrap();
+        web_socket.next().await.unwrap().unwrap();
+        Timer::after(wait).await;
+        web_socket.send(Message::text(WELCOME)).await.unwrap();
+        said = web_socket.next().await.unwrap().unwrap().to_string();
+    }
+    said
 }
 
 /// A bus at this address, as soon as it listens.

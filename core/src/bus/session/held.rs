@@ -6,6 +6,11 @@ use alloc::vec::Vec;
 use crate::id::{JobId, LeaseId};
 use crate::time::{Duration, Instant};
 
+/// So great a part of a lease is spared for the end of its run: to be heard of, to
+/// be carried out, and for clocks that differ. The bus gives the job to another as
+/// soon as the lease is over.
+const SPARE: u32 = 15;
+
 /// Leases, each with its job and the time at which it lapses.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -13,7 +18,10 @@ pub(super) struct Held {
     /// Leases that have lapsed here or are reported, and that the bus may not
     /// know to be over: it would assign them again after a loss of connection.
     over: BTreeSet<LeaseId>,
+    /// How long they last here: what is [spared](SPARE) is taken off.
     lasts: Duration,
+    /// How much time has passed that the clock of `now` does not count.
+    lost: Duration,
     /// What the bus assigns on this connection it has assigned after this
     /// time: when the last beat was sent that is answered, or the connection
     /// was made.
@@ -48,7 +56,7 @@ struct Beat {
 
 impl Held {
     pub(super) fn set_terms(&mut self, lasts: Duration) {
-        self.lasts = lasts;
+        self.lasts = lasts - lasts / SPARE;
     }
 
     /// Takes a lease that is assigned.
@@ -57,7 +65,7 @@ impl Held {
             return Taken::Known;
         }
         let lapses = self.heard_since + self.lasts;
-        if lapses <= now {
+        if lapses <= self.there(now) {
             return Taken::TooLate;
         }
         self.leases.insert(lease, Lease { job, lapses });
@@ -100,7 +108,8 @@ impl Held {
 
     pub(super) fn beat_sent(&mut self, now: Instant, named: Vec<LeaseId>) {
         self.last_beat = Some(now);
-        self.beats.push_back(Beat { sent: now, named });
+        let sent = self.there(now);
+        self.beats.push_back(Beat { sent, named });
     }
 
     /// The oldest beat was answered: what it named lasts from when it was sent.
@@ -127,15 +136,27 @@ impl Held {
 
     pub(super) fn connected(&mut self, now: Instant) {
         self.connection_lost();
-        self.heard_since = now;
+        self.heard_since = self.there(now);
+    }
+
+    /// So much time has passed that no `now` will show.
+    pub(super) fn time_was_lost(&mut self, lost: Duration) {
+        self.lost = self.lost.saturating_add(lost);
+    }
+
+    /// When this is for the bus: all times here are.
+    fn there(&self, now: Instant) -> Instant {
+        now + self.lost
     }
 
     pub(super) fn next_lapse(&self) -> Option<Instant> {
-        self.leases.values().map(|lease| lease.lapses).min()
+        let lapses = self.leases.values().map(|lease| lease.lapses).min()?;
+        Some(Instant::from((lapses - Instant::ZERO).saturating_sub(self.lost)))
     }
 
     /// Gives up the leases that have lapsed.
     pub(super) fn lapsed(&mut self, now: Instant) -> Vec<(LeaseId, JobId)> {
+        let now = self.there(now);
         let over = self.leases.iter().filter(|(_, lease)| lease.lapses <= now);
         let over: Vec<_> = over.map(|(id, lease)| (*id, lease.job)).collect();
         for (id, _) in &over {

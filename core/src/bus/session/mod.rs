@@ -44,8 +44,8 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(2);
 /// without one is told as [`SessionEvent::Unknown`].
 ///
 /// As a scheduler it holds leases, and renews them. A lease lasts from when a
-/// beat was *sent*, not answered, so that it never outlasts what the bus
-/// thinks of it. Those that lapse are told as [`SessionEvent::Revoked`]: their
+/// beat was *sent*, not answered, and a fifteenth less than the bus says, so that
+/// its run never outlasts what the bus thinks of it. Those that lapse are told as [`SessionEvent::Revoked`]: their
 /// jobs must be ended.
 #[derive(Debug)]
 pub struct Session {
@@ -224,6 +224,17 @@ impl Session {
             }
             _ => {}
         }
+        self.end_lapsed(now);
+    }
+
+    /// This machine was suspended for so long, which the clock of `now` does not
+    /// count, but that of the bus does: leases have gone on.
+    pub fn handle_suspended(&mut self, now: Instant, slept: Duration) {
+        self.held.time_was_lost(slept);
+        self.end_lapsed(now);
+    }
+
+    fn end_lapsed(&mut self, now: Instant) {
         for (lease, job) in self.held.lapsed(now) {
             self.revoked(job, lease);
         }
@@ -268,6 +279,12 @@ impl Session {
     #[must_use]
     pub fn holds(&self, lease: LeaseId) -> bool {
         self.held.contains(lease)
+    }
+
+    /// Whether it has any lease.
+    #[must_use]
+    pub fn holds_any(&self) -> bool {
+        self.held.next_lapse().is_some()
     }
 
     /// How many jobs it runs at once; 0 for one that is no scheduler.

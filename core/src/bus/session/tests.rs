@@ -82,6 +82,62 @@ fn a_bus_that_says_no_welcome_speaks_version_0() {
 }
 
 #[test]
+fn a_bus_whose_welcome_is_late_speaks_version_1_from_then_on() {
+    let mut session = scheduler();
+    session.handle_connected(at(0));
+    session.handle_timeout(at(2));
+    assert!(session.is_old());
+    session.cancel(job());
+    assert_eq!(sent(&mut session).len(), 1, "it has registered, and waits with the rest");
+    assert_eq!(heard(&mut session), [SessionEvent::OldBus]);
+    session.handle_message(at(20), WELCOME);
+    let [cancel, beat] = &sent(&mut session)[..] else { panic!() };
+    assert!(cancel.contains("cancel") && beat.contains("beat"), "{cancel} {beat}");
+    assert!(!session.is_old() && session.is_up());
+    // Only what was given out before the connection could be too old.
+    session.handle_message(at(20), r#"{"ev":"beat","revoked":[]}"#);
+    assign(&mut session, at(20), 17);
+    let told = heard(&mut session);
+    let [SessionEvent::Welcomed { .. }, SessionEvent::Assigned { .. }] = &told[..] else {
+        panic!("{told:?}");
+    };
+    session.handle_disconnected(at(21));
+    assert!(session.holds(LeaseId::new(17)));
+}
+
+#[test]
+fn a_lease_ends_here_before_the_bus_gives_its_job_to_another() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    // Heard by the bus at once: it believes in the lease until 15.
+    session.handle_message(at(0), r#"{"ev":"beat","revoked":[]}"#);
+    assign(&mut session, at(0), 17);
+    session.handle_disconnected(at(1));
+    let due = session.poll_timeout().unwrap();
+    assert!(due <= at(14), "{due}: no time is left to end the run");
+}
+
+#[test]
+fn a_lease_goes_on_while_the_machine_is_suspended() {
+    let mut session = scheduler();
+    up(&mut session, at(0));
+    session.handle_message(at(0), r#"{"ev":"beat","revoked":[]}"#);
+    assign(&mut session, at(1), 17);
+    session.handle_timeout(at(5));
+    heard(&mut session);
+    session.handle_suspended(at(6), Duration::from_secs(7));
+    assert_eq!(heard(&mut session), [], "it lapses at 14, and it is 13");
+    session.handle_suspended(at(6), Duration::from_secs(1));
+    let lease = LeaseId::new(17);
+    assert_eq!(heard(&mut session), [SessionEvent::Revoked { job: job(), lease }]);
+    // What comes now may have been given out before.
+    session.handle_suspended(at(6), Duration::from_secs(60));
+    session.handle_message(at(6), r#"{"ev":"beat","revoked":[]}"#);
+    assign(&mut session, at(6), 18);
+    assert_eq!(heard(&mut session), []);
+}
+
+#[test]
 fn a_lease_lasts_from_when_the_beat_that_was_answered_was_sent() {
     let mut session = scheduler();
     up(&mut session, at(0));
@@ -92,9 +148,9 @@ fn a_lease_lasts_from_when_the_beat_that_was_answered_was_sent() {
     assert_eq!(sent(&mut session), [r#"{"cmd":"beat","leases":[17],"free":2,"floor":null}"#]);
     session.handle_message(at(9), r#"{"ev":"beat","revoked":[]}"#);
     session.handle_disconnected(at(10));
-    assert_eq!(session.poll_timeout(), Some(at(20)), "sent at 5, lasts 15");
+    assert_eq!(session.poll_timeout(), Some(at(19)), "sent at 5, lasts 15, one to spare");
     heard(&mut session);
-    session.handle_timeout(at(20));
+    session.handle_timeout(at(19));
     let lease = LeaseId::new(17);
     assert_eq!(heard(&mut session), [SessionEvent::Revoked { job: job(), lease }]);
 }

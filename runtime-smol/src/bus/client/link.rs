@@ -36,6 +36,9 @@ pub(super) trait Conversation: Send {
         said: &mut Said,
     ) -> impl Future<Output = End> + Send;
 
+    /// There is a connection: to a bus on this very machine, or on another.
+    fn meets(&mut self, _bus_is_here: bool) {}
+
     /// Waits for `future`. There is no connection meanwhile.
     fn meanwhile<T: Send>(
         &mut self,
@@ -109,6 +112,7 @@ impl<C: Conversation> Supervisor<C> {
 
     async fn converse(&mut self, web_socket: WebSocketStream<Socket>) {
         let since = Instant::now();
+        self.conversation.meets(is_here(web_socket.get_ref()));
         let outbox = Arc::new(Outbox::new(self.config.outbox_bytes));
         self.stats.connections += 1;
         info!("connected to the bus at {} as {}", self.config.url, self.conversation.who());
@@ -160,6 +164,16 @@ async fn connect(config: ClientConfig) -> Result<WebSocketStream<Socket>, WsErro
         shaken.await.map(|(web_socket, _response)| web_socket)
     };
     shake.or(late).await
+}
+
+/// Whether both ends are on this machine. What forwards a connection may make it
+/// look so.
+fn is_here(socket: &Socket) -> bool {
+    let tcp = socket.tcp().get_ref();
+    match (tcp.local_addr(), tcp.peer_addr()) {
+        (Ok(ours), Ok(theirs)) => ours.ip() == theirs.ip(),
+        _ => false,
+    }
 }
 
 /// Why there is no connection, in one line.

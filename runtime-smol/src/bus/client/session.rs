@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::{Receiver as Channel, Sender, TrySendError};
 use async_tungstenite::tungstenite::Bytes;
@@ -22,7 +23,7 @@ use super::super::receiver::{End, Received, Receiver};
 use super::super::wire;
 use super::link::{Conversation, Said, Supervisor};
 use super::{ClientConfig, ClientEvent, ClientStats, EVENTS, SendError};
-use crate::clock::Clock;
+use crate::clock::{Clock, Suspensions};
 
 /// What has been heard and not been taken, at most; beyond it the bus is not
 /// read.
@@ -34,6 +35,10 @@ const CALLS: usize = 64;
 /// Requests without an answer, at most; beyond it calls wait. A scheduler has
 /// two reports for each of its slots beside it.
 const UNANSWERED: usize = 1024;
+
+/// Who holds leases looks so often whether the machine was suspended: a timer does
+/// not go off when it is over, but only as late as it would have without.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A client of a bus, of any role: a [`Session`] on a connection that comes
 /// back by itself.
@@ -136,6 +141,9 @@ impl SessionClient {
 /// What drives a session.
 struct Talk {
     clock: Clock,
+    suspensions: Suspensions,
+    /// Whether it is on this machine, as far as is known.
+    bus_is_here: bool,
     session: Session,
     role: &'static str,
     most_unanswered: usize,
@@ -163,6 +171,10 @@ impl Conversation for Talk {
         self.role.to_owned()
     }
 
+    fn meets(&mut self, bus_is_here: bool) {
+        self.bus_is_here = bus_is_here;
+    }
+
     async fn converse(
         &mut self,
         mut receiver: Receiver,
@@ -181,6 +193,7 @@ impl Conversation for Talk {
     async fn meanwhile<T: Send>(&mut self, future: impl Future<Output = T> + Send) -> T {
         let mut future = std::pin::pin!(future);
         loop {
+            self.mind_suspension();
             self.tell();
             match self.wake(None, future.as_mut()).await {
                 Wake::Other(done) => return done,
@@ -212,6 +225,8 @@ impl Talk {
     ) -> Self {
         Self {
             clock: Clock::new(),
+            suspensions: Suspensions::new(),
+            bus_is_here: false,
             role: identity.role,
             most_unanswered: UNANSWERED + 2 * identity.slots as usize,
             session: Session::new(identity),
@@ -225,6 +240,7 @@ impl Talk {
 
     async fn exchange(&mut self, receiver: &mut Receiver, outbox: &Outbox, said: &mut Said) -> End {
         loop {
+            self.mind_suspension();
             self.tell();
             self.send(outbox, said);
             let full = self.untold.is_some();
@@ -272,7 +288,10 @@ impl Talk {
             Wake::Room
         };
         let timeout = async {
-            let due = self.session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+            let mut due = self.session.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+            if self.session.holds_any() && !self.bus_is_here {
+                due = due.min(self.clock.now() + LOOK);
+            }
             self.clock.sleep_until(due).await;
             Wake::Timeout
         };
@@ -300,6 +319,15 @@ impl Talk {
             Wake::Call(call) => self.carry_out(call, now),
             Wake::Told => self.untold = None,
             Wake::Room | Wake::Stop | Wake::Other(_) => {}
+        }
+    }
+
+    /// A bus on this machine was suspended with us, and its clock with ours.
+    fn mind_suspension(&mut self) {
+        let slept = self.suspensions.since_last();
+        if slept > Duration::ZERO && !self.bus_is_here {
+            warn!("this machine was suspended for {:.1} s", slept.as_secs_f64());
+            self.session.handle_suspended(self.clock.now(), slept);
         }
     }
 

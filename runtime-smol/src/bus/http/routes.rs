@@ -71,7 +71,9 @@ impl Http {
             return unavailable("The bus does not answer.");
         };
         // There may be many of them, and others wait for this thread.
-        let lines = smol::unblock(move || make(events)).await;
+        // Who hangs up meanwhile is one of the readers until it is done: nothing ends
+        // the work before.
+        let (lines, leave) = smol::unblock(move || (make(events), leave)).await;
         answer(StatusCode::OK, kind, Lines::new(lines).holding(leave))
     }
 }
@@ -128,4 +130,54 @@ async fn in_time<T>(answer: impl Future<Output = Option<T>>) -> Option<T> {
         None
     };
     answer.or(late).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use smol::future::{poll_once, yield_now};
+
+    use super::super::EVENT_READERS;
+    use super::*;
+    use crate::bus::server::{BusConfig, BusServer};
+
+    static WORKS: AtomicBool = AtomicBool::new(false);
+    static GO_ON: Barrier = Barrier::new(2);
+
+    fn works_long(events: Vec<Arc<str>>) -> Vec<Arc<str>> {
+        WORKS.store(true, Ordering::SeqCst);
+        GO_ON.wait();
+        events
+    }
+
+    fn places_left(http: &Http) -> usize {
+        let taken: Vec<_> = std::iter::from_fn(|| http.event_readers.try_acquire_arc()).collect();
+        taken.len()
+    }
+
+    #[test]
+    fn who_hangs_up_is_a_reader_until_the_work_for_them_is_done() {
+        smol::block_on(async {
+            let config = BusConfig::new(([127, 0, 0, 1], 0).into());
+            let server = BusServer::bind(config.clone()).await.unwrap();
+            let http = Http::new(server.handle(), config.into());
+            let running = smol::spawn(server.run());
+            {
+                let mut answer = std::pin::pin!(http.events(JSON, works_long));
+                while !WORKS.load(Ordering::SeqCst) {
+                    assert!(poll_once(answer.as_mut()).await.is_none());
+                    yield_now().await;
+                }
+            }
+            assert_eq!(places_left(&http), EVENT_READERS - 1);
+            GO_ON.wait();
+            while places_left(&http) < EVENT_READERS {
+                yield_now().await;
+            }
+            http.bus.shutdown();
+            running.await.unwrap();
+        });
+    }
 }

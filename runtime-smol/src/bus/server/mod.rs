@@ -43,6 +43,7 @@ use thiserror::Error;
 use super::http::Http;
 use super::{DEFAULT_MAX_FRAME, HANDSHAKE_TIME};
 use crate::clock::Clock;
+use crate::process::make_room_for_others;
 use crate::store::StoreError;
 use connection::Connection;
 use hub::{Hub, Input, Watch};
@@ -177,12 +178,16 @@ impl BusServer {
     /// Reads what is on disk, and listens. Clients can connect from now on;
     /// they are served by [`run`](Self::run).
     ///
+    /// The soft limit of descriptors is raised to the hard one if as many clients
+    /// as there may be need it. Processes that this crate starts get the old one.
+    ///
     /// # Errors
     ///
     /// The address is taken, or not one of this machine. The directory for the
     /// jobs cannot be used, is another bus's, or its content is damaged. The
     /// system is at its limits.
     pub async fn bind(config: BusConfig) -> Result<Self, BindError> {
+        make_room(config.max_connections);
         let clock = Clock::unix();
         let queue = queue::open(&config, clock.now()).await?;
         let address = config.listen;
@@ -348,6 +353,17 @@ impl Accepting {
             alive: self.alive.clone(),
         };
         smol::spawn(connection.run(tcp)).detach();
+    }
+}
+
+/// For a descriptor each. Those for which there is none wait to be accepted.
+fn make_room(connections: usize) {
+    let room = make_room_for_others(connections as u64);
+    if room < connections as u64 {
+        tracing::warn!(
+            "there is room for {room} connections and not for {connections}: \
+             raise the hard limit of descriptors (ulimit -Hn, LimitNOFILE=)"
+        );
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use sched_core::{BinIndex, RunId, Stop};
+use sched_core::{BinIndex, RunId, SpawnFailureKind, Stop};
 
 use super::*;
 use crate::process::Owner;
+use crate::process::error::bad_command;
 
 /// Passes on what it is told.
 struct Witness(Mutex<Sender<Report>>);
@@ -143,6 +144,39 @@ fn when_all_starts_hang_an_end_is_told_nevertheless() {
     crew.launch(launch(&owner, 9, Command::new("true"))).unwrap();
     assert!(matches!(next(&told), Report::Started { .. }), "it goes on as before");
     assert!(matches!(next(&told), Report::Exited { .. }));
+}
+
+#[test]
+fn what_is_stopped_while_it_waits_for_its_turn_is_never_started() {
+    let _alone = one_at_a_time();
+    let crew = crew();
+    let (owner, told) = witness();
+    let hanging = HANGING.lock().unwrap();
+    for number in 0..STARTS as u64 {
+        crew.launch(launch(&owner, number, Command::new("hang"))).unwrap();
+    }
+    while crew.state().busy < STARTS {
+        thread::yield_now();
+    }
+    for (number, how) in [(8, Stop::Terminate), (9, Stop::Kill)] {
+        let late = launch(&owner, number, Command::new("sleep").arg("600"));
+        let run = Arc::clone(&late.run);
+        crew.launch(late).unwrap();
+        run.stop(how);
+    }
+    drop(hanging);
+    let mut stopped = Vec::new();
+    for _ in 0..STARTS + 2 {
+        match next(&told) {
+            Report::SpawnFailed { run, why } if why.kind == SpawnFailureKind::Stopped => {
+                stopped.push(run.count());
+            }
+            Report::SpawnFailed { run, .. } => assert!(run.count() < STARTS as u64),
+            other => panic!("{other:?}"),
+        }
+    }
+    stopped.sort_unstable();
+    assert_eq!(stopped, [8, 9]);
 }
 
 #[test]

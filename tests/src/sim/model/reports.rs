@@ -33,18 +33,31 @@ impl Model {
         let mut freed = None;
         if self.knows(id) {
             let (run, cause) = self.remove_run(id, Duration::ZERO);
-            self.totals.useful += self.now - run.began;
+            let occupied = self.now - run.began;
             freed = freed_by(cause);
             let job = run.info.job;
             self.events.push(EventKind::SpawnFailed { run: id, job, why: why.clone() });
             match cause {
-                _ if self.job(job).cancelled => self.end(job, Outcome::Cancelled { exit: None }),
-                Some(StopCause::TimedOut(TimeBound::Deadline)) => self.end(job, Outcome::Expired),
-                _ if why.kind == SpawnFailureKind::Exhausted => self.exhausted(&run, why),
-                _ => self.attempt_failed(job, Outcome::SpawnFailed(why)),
+                Some(StopCause::Evicted { by }) if why.kind == SpawnFailureKind::Stopped => {
+                    self.evicted(job, by, ExitStatus::Unknown, occupied);
+                }
+                cause => {
+                    self.totals.useful += occupied;
+                    self.not_started(&run, why, cause);
+                }
             }
         }
         self.finish(freed);
+    }
+
+    fn not_started(&mut self, run: &ModelRun, why: SpawnFailure, cause: Option<StopCause>) {
+        let job = run.info.job;
+        match cause {
+            _ if self.job(job).cancelled => self.end(job, Outcome::Cancelled { exit: None }),
+            Some(StopCause::TimedOut(TimeBound::Deadline)) => self.end(job, Outcome::Expired),
+            _ if why.kind == SpawnFailureKind::Exhausted => self.exhausted(run, why),
+            _ => self.attempt_failed(job, Outcome::SpawnFailed(why)),
+        }
     }
 
     fn exhausted(&mut self, run: &ModelRun, why: SpawnFailure) {
@@ -79,9 +92,7 @@ impl Model {
             let occupied = self.now - run.began;
             match cause.filter(|_| exit.after_stop && run.signalled) {
                 Some(StopCause::Evicted { by }) => {
-                    self.totals.wasted += occupied;
-                    self.totals.evictions += 1;
-                    self.evicted(job, by, status);
+                    self.evicted(job, by, status, occupied);
                 }
                 stopped => {
                     self.totals.useful += occupied;
@@ -92,7 +103,9 @@ impl Model {
         self.finish(freed);
     }
 
-    fn evicted(&mut self, id: JobId, by: JobId, exit: ExitStatus) {
+    fn evicted(&mut self, id: JobId, by: JobId, exit: ExitStatus, occupied: Duration) {
+        self.totals.wasted += occupied;
+        self.totals.evictions += 1;
         let job = self.job_mut(id);
         job.evictions += 1;
         let evictions = job.evictions;

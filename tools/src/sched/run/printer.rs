@@ -4,15 +4,20 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::thread;
 
 use async_channel::{Receiver, Sender, TrySendError, bounded};
 use sched_core::Outcome;
 use sched_runtime_smol::scheduler::Ended;
 
+use futures_lite::FutureExt;
+
 use super::json;
 use super::line::{JobLine, LineError};
+use super::patience::{Patience, Steps};
 use super::progress::Progress;
+use crate::cli::Shutdown;
 use crate::sched::{note, one_line};
 
 /// How many jobs may have ended and wait to be printed. Their files are open.
@@ -31,19 +36,41 @@ pub(super) struct Printer {
     json: bool,
     /// Closed when nothing can be printed any more.
     broken: Receiver<Infallible>,
+    patience: Arc<Patience>,
 }
 
 /// The end of the printing.
 #[derive(Debug)]
-pub(super) struct Printing(Receiver<io::Result<()>>);
+pub(super) struct Printing {
+    done: Receiver<io::Result<()>>,
+    patience: Arc<Patience>,
+}
+
+/// How the printing ended.
+#[derive(Debug)]
+pub(super) enum Printed {
+    All,
+    Failed(io::Error),
+    /// Nobody takes it any more: so many messages are not written to their end.
+    /// The thread that prints may wait for ever.
+    GivenUp(u64),
+}
 
 impl Printer {
-    pub(super) fn start(json: bool, progress: Progress) -> (Self, Printing) {
+    /// Once `shutdown` is asked for, nobody is waited for who takes nothing.
+    pub(super) fn start(json: bool, progress: Progress, shutdown: Shutdown) -> (Self, Printing) {
+        let patience = Arc::new(Patience::new());
+        let (counted, ends) = (Arc::clone(&patience), Arc::clone(&patience));
+        smol::spawn(async move {
+            shutdown.asked().await;
+            ends.run_out().await;
+        })
+        .detach();
         let (messages, inbox) = bounded(BACKLOG);
         let (alive, broken) = bounded(1);
         let (done, printing) = bounded(1);
         let print = move || {
-            let printed = print_all(&inbox, json, &progress);
+            let printed = print_all(&inbox, json, &progress, &counted);
             drop(alive);
             // What comes after a failure is counted, but it cannot be told.
             let _ = done.send_blocking(printed);
@@ -52,7 +79,8 @@ impl Printer {
         if let Err(why) = started {
             note(format_args!("cannot start the thread that prints: {why}"));
         }
-        (Self { messages, json, broken }, Printing(printing))
+        let printing = Printing { done: printing, patience: Arc::clone(&patience) };
+        (Self { messages, json, broken, patience }, printing)
     }
 
     /// One that leaves what is to be printed in a channel.
@@ -60,7 +88,8 @@ impl Printer {
     pub(super) fn into_channel() -> (Self, Receiver<Message>) {
         let (messages, inbox) = bounded(BACKLOG);
         let (_alive, broken) = bounded(1);
-        (Self { messages, json: false, broken }, inbox)
+        let patience = Arc::new(Patience::new());
+        (Self { messages, json: false, broken, patience }, inbox)
     }
 
     /// Closed when nothing can be printed any more.
@@ -74,6 +103,7 @@ impl Printer {
         if !self.json && message.is_silent() {
             return None;
         }
+        self.patience.owe();
         match self.messages.try_send(message) {
             Err(TrySendError::Full(message)) => Some(message),
             // The printer has ended, and that is told at the end.
@@ -81,10 +111,14 @@ impl Printer {
         }
     }
 
-    /// Prints what was handed back, when there is room for it.
+    /// Prints what was handed back, when there is room for it. If it is given up
+    /// before, that is told at the end.
     pub(super) async fn print_later(&self, message: Message) {
-        // As above.
-        let _ = self.messages.send(message).await;
+        let sent = async {
+            // As above.
+            let _ = self.messages.send(message).await;
+        };
+        sent.or(self.patience.is_out()).await;
     }
 }
 
@@ -98,29 +132,50 @@ impl Message {
 }
 
 impl Printing {
-    /// Waits until all is printed.
-    pub(super) async fn finish(self) -> io::Result<()> {
+    /// Waits until all is printed, or given up.
+    pub(super) async fn finish(self) -> Printed {
         let gone = || Err(io::Error::other("the thread that prints is gone"));
-        self.0.recv().await.unwrap_or_else(|_| gone())
+        let done = async {
+            match self.done.recv().await.unwrap_or_else(|_| gone()) {
+                // Some of it may have been given up before its turn.
+                Ok(()) if self.patience.owed() == 0 => Printed::All,
+                Ok(()) => Printed::GivenUp(self.patience.owed()),
+                Err(why) => Printed::Failed(why),
+            }
+        };
+        let given_up = async {
+            self.patience.is_out().await;
+            Printed::GivenUp(self.patience.owed())
+        };
+        done.or(given_up).await
     }
 }
 
-fn print_all(inbox: &Receiver<Message>, json: bool, progress: &Progress) -> io::Result<()> {
+fn print_all(
+    inbox: &Receiver<Message>,
+    json: bool,
+    progress: &Progress,
+    patience: &Patience,
+) -> io::Result<()> {
     while let Ok(message) = inbox.recv_blocking() {
-        progress.aside(|| if json { print_json(&message) } else { print(&message) })?;
+        patience.begin();
+        let print = if json { print_json } else { print };
+        progress.aside(|| print(&message, patience))?;
+        patience.done();
     }
     Ok(())
 }
 
-fn print(message: &Message) -> io::Result<()> {
+fn print(message: &Message, patience: &Patience) -> io::Result<()> {
     match message {
         Message::Job(line, ended) => {
             if let Some(spooled) = &ended.spooled {
-                let mut stdout = io::stdout().lock();
+                let mut stdout = Steps::new(io::stdout().lock(), patience);
                 io::copy(&mut spooled.stdout.reader(), &mut stdout)?;
                 stdout.flush()?;
+                let mut stderr = Steps::new(io::stderr().lock(), patience);
                 // Whoever does not listen here is none of our concern.
-                let _ = io::copy(&mut spooled.stderr.reader(), &mut io::stderr().lock());
+                let _ = io::copy(&mut spooled.stderr.reader(), &mut stderr);
             }
             note_of(line, &ended.outcome);
         }
@@ -131,8 +186,8 @@ fn print(message: &Message) -> io::Result<()> {
     Ok(())
 }
 
-fn print_json(message: &Message) -> io::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+fn print_json(message: &Message, patience: &Patience) -> io::Result<()> {
+    let mut out = io::BufWriter::new(Steps::new(io::stdout().lock(), patience));
     match message {
         Message::Job(line, ended) => json::write_job(&mut out, line, ended)?,
         Message::Refused { number, why } => json::write_refused(&mut out, *number, why)?,
@@ -156,4 +211,31 @@ fn note_here(what: impl fmt::Display) {
 /// Who ends the run knows that jobs are cancelled; the summary counts them.
 const fn is_worth_a_note(outcome: &Outcome) -> bool {
     !matches!(outcome, Outcome::Finished | Outcome::Cancelled { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::future::poll_once;
+
+    use super::*;
+
+    fn refused(number: u64) -> Message {
+        Message::Refused { number, why: LineError::OpenQuote }
+    }
+
+    #[test]
+    fn what_nobody_takes_is_waited_for_until_patience_is_out_and_counted() {
+        smol::block_on(async {
+            let (printer, _inbox) = Printer::into_channel();
+            for number in 0..BACKLOG as u64 {
+                assert!(printer.print(refused(number)).is_none());
+            }
+            let message = printer.print(refused(0)).expect("there is no room");
+            let mut later = Box::pin(printer.print_later(message));
+            assert_eq!(poll_once(later.as_mut()).await, None);
+            printer.patience.give_up();
+            later.await;
+            assert_eq!(printer.patience.owed(), BACKLOG as u64 + 1);
+        });
+    }
 }
