@@ -192,6 +192,19 @@ fn a_key_stands_until_it_ends_over_a_crash() {
 }
 
 #[test]
+fn outcomes_are_forgotten_several_at_a_time() {
+    let durability = Durability::Fsync;
+    let config = ExchangeConfig { durability, outcomes_kept: 16, ..ExchangeConfig::new(0) };
+    let mut scene = Scene::with(config, &[producer(1)]);
+    let mut on_disk = Vec::new();
+    for job in 1..=20 {
+        scene.submits(1, 5).commit().cancels(1, &format!("j{job}")).commit();
+        on_disk.push(scene.disk.jobs.len());
+    }
+    assert_eq!(on_disk[14..], [15, 16, 17, 18, 16, 17]);
+}
+
+#[test]
 fn what_a_key_alone_kept_is_forgotten_after_a_restart_that_outlasts_it() {
     let mut scene = Scene::durable(&[producer(1)]);
     for job in ["j1", "j2", "j3"] {
