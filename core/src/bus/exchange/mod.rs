@@ -455,7 +455,7 @@ impl Exchange {
             return;
         };
         let phase = StoredPhase::Ended { change, at: self.now.as_nanos() };
-        if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
+        if let Ok(record) = serde_json::to_string(&StoredJob::ended(job, phase)) {
             self.persist(PersistOp::Put(job.id, record));
         }
     }
