@@ -32,6 +32,10 @@ impl Group {
 
     /// Adds the changes of a later group.
     pub(crate) fn absorb(&mut self, later: Self) {
+        if self.is_empty() {
+            *self = later;
+            return;
+        }
         self.last = self.last.max(later.last);
         self.ids = later.ids.or_else(|| self.ids.take());
         for (job, record) in later.jobs {

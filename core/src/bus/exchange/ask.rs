@@ -453,9 +453,11 @@ impl Exchange {
         stored: StoredJob<'_>,
         ended: &mut Vec<(u64, JobId, Box<RawValue>)>,
     ) -> Result<(), RestoreError> {
-        let submitted = Instant::from_nanos(stored.submitted);
+        let missing = |what| RestoreError::without(id, what);
+        let submitted = stored.submitted.map(Instant::from_nanos);
         if let Some(key) = &stored.opts.key {
-            let end = submitted + self.config.key_window;
+            let end =
+                submitted.ok_or_else(|| missing("time of submission"))? + self.config.key_window;
             if end > now {
                 self.add_key(key, id, end);
             }
@@ -464,8 +466,9 @@ impl Exchange {
             ended.push((at, id, change));
             return Ok(());
         }
-        let payload = stored.payload.ok_or_else(|| RestoreError::no_payload(id))?.into_owned();
-        let priority = Priority::new(stored.priority);
+        let payload = stored.payload.ok_or_else(|| missing("payload"))?.into_owned();
+        let priority = Priority::new(stored.priority.ok_or_else(|| missing("priority"))?);
+        let submitted = submitted.ok_or_else(|| missing("time of submission"))?;
         let owner = stored.owner.map(SessionId::new);
         let mut job = Job::new(id, payload, priority, stored.opts, owner, submitted);
         job.attempt = stored.attempt;

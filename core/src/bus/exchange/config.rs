@@ -37,7 +37,7 @@ pub struct ExchangeConfig {
     pub max_waiting: usize,
     /// How many events are kept for who was away.
     pub events_kept: usize,
-    /// How many outcomes are kept.
+    /// How many outcomes are kept, at least.
     pub outcomes_kept: usize,
     /// The number after which leases and sessions are counted. It must be
     /// greater than any that another bus at the same address has given, unless

@@ -49,6 +49,10 @@ use crate::time::Instant;
 /// that nothing has to wait for that.
 const IDS_AHEAD: u64 = 1000;
 
+/// Outcomes are forgotten this part of them at a time: those that are next to
+/// each other on disk cost little more than one of them.
+const FORGOTTEN_TOGETHER: usize = 8;
+
 /// The queue of a bus: jobs that producers submit, leases that schedulers hold.
 ///
 /// A part of the [`Broker`](super::Broker), which reads the messages; the shape
@@ -429,7 +433,11 @@ impl Exchange {
     /// stays on disk until its key ends: without it, a submission under the same
     /// key would be another job after a restart.
     fn forget_outcomes(&mut self) {
-        while self.ended.len() > self.config.outcomes_kept {
+        let keep = self.config.outcomes_kept;
+        if self.ended.len() <= keep + keep / FORGOTTEN_TOGETHER {
+            return;
+        }
+        while self.ended.len() > keep {
             let Some((id, _)) = self.ended.pop_front() else { return };
             match self.keyed.get_mut(&id) {
                 Some(lingers) => *lingers = true,
@@ -448,7 +456,7 @@ impl Exchange {
             return;
         };
         let phase = StoredPhase::Ended { change, at: self.now.as_nanos() };
-        if let Ok(record) = serde_json::to_string(&StoredJob::of(job, phase)) {
+        if let Ok(record) = serde_json::to_string(&StoredJob::ended(job, phase)) {
             self.persist(PersistOp::Put(job.id, record));
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use core::fmt;
@@ -43,18 +44,21 @@ pub(super) struct StoredIds {
     pub(super) seq: u64,
 }
 
-/// What is as with most jobs is left out: every byte goes to the disk twice.
+/// What is as with most jobs is left out: every byte goes to the disk twice. So
+/// is, once there is an outcome, all that is not told of it: the job is never run
+/// again.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredJob<'a> {
-    /// Left out once there is an outcome: it is never run again.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Cow<'a, RawValue>>,
-    pub(super) priority: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) priority: Option<i32>,
     #[serde(default, skip_serializing_if = "is_usual")]
     pub(super) opts: SubmitOptions,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<u64>,
-    pub(super) submitted: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) submitted: Option<u64>,
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub(super) attempt: u32,
     #[serde(default, skip_serializing_if = "is_none")]
@@ -82,6 +86,10 @@ const fn is_none(count: &u32) -> bool {
     *count == 0
 }
 
+const fn is_not(so: &bool) -> bool {
+    !*so
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StoredPhase {
@@ -95,7 +103,9 @@ pub(super) enum StoredPhase {
         name: String,
         slots: u32,
         level: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         started: Option<u64>,
+        #[serde(default, skip_serializing_if = "is_not")]
         cancelled: bool,
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         expired: bool,
@@ -109,17 +119,34 @@ pub(super) enum StoredPhase {
 
 impl<'a> StoredJob<'a> {
     pub(super) fn of(job: &'a Job, phase: StoredPhase) -> Self {
-        let ended = matches!(phase, StoredPhase::Ended { .. });
         Self {
-            payload: (!ended).then_some(Cow::Borrowed(&*job.payload)),
-            priority: job.priority.number(),
+            payload: Some(Cow::Borrowed(&*job.payload)),
+            priority: Some(job.priority.number()),
             opts: job.opts().clone(),
             owner: job.owner().map(|owner| owner.number()),
-            submitted: job.submitted.as_nanos(),
+            submitted: Some(job.submitted.as_nanos()),
             attempt: job.attempt,
             starts: job.starts,
             evictions: job.evictions,
             lost: job.lost,
+            phase,
+        }
+    }
+
+    /// What is left of a job that has its outcome: that, and its key, which ends
+    /// so long after it was submitted.
+    pub(super) fn ended(job: &Job, phase: StoredPhase) -> Self {
+        let key = job.opts().key.clone();
+        Self {
+            payload: None,
+            priority: None,
+            submitted: key.is_some().then_some(job.submitted.as_nanos()),
+            opts: SubmitOptions { key, ..SubmitOptions::default() },
+            owner: None,
+            attempt: first(),
+            starts: 0,
+            evictions: 0,
+            lost: 0,
             phase,
         }
     }
@@ -158,8 +185,8 @@ impl RestoreError {
         Self { job, message: error.to_string() }
     }
 
-    pub(super) fn no_payload(job: JobId) -> Self {
-        Self { job: Some(job), message: "there is no payload, nor an outcome".to_owned() }
+    pub(super) fn without(job: JobId, what: &str) -> Self {
+        Self { job: Some(job), message: format!("there is no {what}, nor an outcome") }
     }
 }
 
@@ -188,5 +215,8 @@ mod tests {
         );
         let stored: StoredJob<'_> = serde_json::from_str(&long).unwrap();
         assert_eq!((stored.attempt, stored.starts), (2, 1), "as it was written before");
+        let ended =
+            r#"{"priority":3,"owner":5,"submitted":7,"phase":{"ended":{"change":{},"at":9}}}"#;
+        assert!(serde_json::from_str::<StoredJob<'_>>(ended).is_ok(), "so were outcomes");
     }
 }

@@ -2,8 +2,6 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use sched_core::bus::Persist;
-
 use crate::store::Group;
 
 /// What the hub and the writer share.
@@ -37,9 +35,9 @@ struct Paper {
 impl Desk {
     /// Adds what must be on disk; it gets there together. Returns how many
     /// bytes wait, about.
-    pub(super) fn add(&self, changes: impl Iterator<Item = Persist>) -> usize {
+    pub(super) fn add(&self, changes: Group) -> usize {
         let mut paper = self.lock();
-        changes.for_each(|change| paper.next.add(change));
+        paper.next.absorb(changes);
         let waiting = paper.next.bytes();
         self.tell(paper);
         waiting

@@ -13,7 +13,7 @@ use tracing::{error, info};
 
 use super::desk::Desk;
 use super::report::DiskStats;
-use crate::store::Store;
+use crate::store::{Group, Store};
 
 /// How much may wait for the disk. Beyond it the disk counts as failing, and
 /// submissions are refused, until it has taken what waits.
@@ -45,8 +45,10 @@ pub(super) struct Disk {
 /// What the writer says of a group.
 #[derive(Debug)]
 enum Report {
-    /// It is on disk, up to this number; that took so long.
-    Committed(u64, Duration),
+    /// It is on disk; that took so long. It goes back to the hub, whose memory
+    /// it is: if the writer gave that free, both would wait for each other at
+    /// the allocator, just when the hub has most to do.
+    Committed(Group, Duration),
     /// It is not, and is back on the desk.
     Failed(String),
 }
@@ -76,7 +78,10 @@ impl Disk {
 
     /// Takes what must be on disk. An answer: the disk is too slow for that.
     pub(super) fn take(&mut self, changes: impl Iterator<Item = Persist>) -> Option<Verdict> {
-        let waiting = self.desk.add(changes);
+        // Made before the desk is locked: the writer may want to look at it.
+        let mut group = Group::default();
+        changes.for_each(|change| group.add(change));
+        let waiting = self.desk.add(group);
         if self.overdue || waiting <= MOST_WAITING {
             return None;
         }
@@ -109,13 +114,13 @@ impl Disk {
     /// Takes what the writer says.
     fn heard(&mut self, report: Report) -> Verdict {
         match report {
-            Report::Committed(last, took) => {
+            Report::Committed(group, took) => {
                 self.stats.commits.add(took);
                 if self.failed > 0 {
                     info!("the disk works again, after {} attempts that failed", self.failed);
                 }
                 (self.failed, self.overdue) = (0, false);
-                Verdict::Persisted(last)
+                Verdict::Persisted(group.last())
             }
             Report::Failed(why) => {
                 self.stats.failures += 1;
@@ -142,7 +147,7 @@ impl Disk {
             let _nobody_is_left_to_hear_it = self.heard(report);
         }
         (&mut self.writer).await;
-        if self.desk.add(None.into_iter()) > 0 {
+        if self.desk.add(Group::default()) > 0 {
             error!("the last changes could not be written; none of them was acknowledged");
         }
     }
@@ -162,7 +167,7 @@ fn write(mut store: Box<dyn Store>, desk: &Desk, reports: &Sender<Report>) {
     while let Some(group) = desk.wait() {
         let begun = Instant::now();
         let report = match store.commit(&group) {
-            Ok(()) => Report::Committed(group.last(), begun.elapsed()),
+            Ok(()) => Report::Committed(group, begun.elapsed()),
             Err(why) => {
                 desk.put_back(group);
                 Report::Failed(why.to_string())
@@ -185,7 +190,7 @@ mod tests {
     use smol::{Timer, block_on};
 
     use super::*;
-    use crate::store::{Group, Records, StoreError};
+    use crate::store::{Records, StoreError};
 
     /// Jobs, and how long their records are.
     type Taken = Vec<(u64, usize)>;

@@ -192,6 +192,36 @@ fn a_key_stands_until_it_ends_over_a_crash() {
 }
 
 #[test]
+fn outcomes_are_forgotten_several_at_a_time() {
+    let durability = Durability::Fsync;
+    let config = ExchangeConfig { durability, outcomes_kept: 16, ..ExchangeConfig::new(0) };
+    let mut scene = Scene::with(config, &[producer(1)]);
+    let mut on_disk = Vec::new();
+    for job in 1..=20 {
+        scene.submits(1, 5).commit().cancels(1, &format!("j{job}")).commit();
+        on_disk.push(scene.disk.jobs.len());
+    }
+    assert_eq!(on_disk[14..], [15, 16, 17, 18, 16, 17]);
+}
+
+/// Every byte goes to the disk twice.
+#[test]
+fn of_a_job_that_has_ended_only_what_is_told_is_on_disk() {
+    let mut scene = Scene::durable(&[producer(1)]);
+    for (job, opts) in [("j1", r#"{"max_lost":3}"#), ("j2", r#"{"max_lost":3,"key":"k"}"#)] {
+        scene.submits_with(1, 5, opts).commit().cancels(1, job).commit();
+    }
+    let begins = |job: &str| {
+        let record = &scene.disk.jobs[&JobId::parse(job).unwrap()];
+        record.split(r#","job""#).next().unwrap().to_owned()
+    };
+    assert_eq!(begins("j1"), r#"{"phase":{"ended":{"change":{"seq":2"#);
+    let with_key =
+        r#"{"opts":{"key":"k"},"submitted":1000000000000,"phase":{"ended":{"change":{"seq":4"#;
+    assert_eq!(begins("j2"), with_key);
+}
+
+#[test]
 fn what_a_key_alone_kept_is_forgotten_after_a_restart_that_outlasts_it() {
     let mut scene = Scene::durable(&[producer(1)]);
     for job in ["j1", "j2", "j3"] {
@@ -276,7 +306,14 @@ fn no_session_is_given_twice_over_a_crash() {
 #[test]
 fn a_record_that_cannot_be_read_is_named() {
     let id = JobId::parse("j7").unwrap();
-    for record in ["{", r#"{"priority":3,"submitted":7,"phase":"pending"}"#] {
+    let records = [
+        "{",
+        r#"{"priority":3,"submitted":7,"phase":"pending"}"#,
+        r#"{"payload":{},"submitted":7,"phase":"pending"}"#,
+        r#"{"payload":{},"priority":3,"phase":"pending"}"#,
+        r#"{"opts":{"key":"k"},"phase":{"ended":{"change":{},"at":7}}}"#,
+    ];
+    for record in records {
         let config = ExchangeConfig::new(0);
         let restored = Exchange::restore(Instant::ZERO, config, None, [(id, record)]);
         assert_eq!(restored.unwrap_err().job, Some(id));
