@@ -52,15 +52,33 @@ impl Environment {
     }
 }
 
+/// What no process can be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BadWord {
+    /// There is a zero in it.
+    Zero,
+    /// A variable's name is empty, or has the sign in it that would end it.
+    Name,
+}
+
+impl From<ZeroInside> for BadWord {
+    fn from(_: ZeroInside) -> Self {
+        Self::Zero
+    }
+}
+
 impl Additions {
     /// Those of a command and of its run. Of two with one name the later wins.
-    pub(super) fn new(command: &Command, run: &Variables) -> Result<Self, ZeroInside> {
+    pub(super) fn new(command: &Command, run: &Variables) -> Result<Self, BadWord> {
         let own = command.variables().iter().map(borrowed);
         let of_run = run.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
         let last = command.variables_above_all().iter().map(borrowed);
         let all: BTreeMap<_, _> = own.chain(of_run).chain(last).collect();
         let mut entries = Strings::default();
         for (name, value) in all {
+            if name.is_empty() || name_of(name.as_bytes()).len() < name.len() {
+                return Err(BadWord::Name);
+            }
             entries.push(&[name.as_bytes(), b"=", value.as_bytes()])?;
         }
         Ok(Self { entries })
@@ -113,8 +131,16 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_is_refused() {
-        let command = Command::new("x").env("A", "a\0b");
-        assert_eq!(Additions::new(&command, &Vec::new()).unwrap_err(), ZeroInside);
+    fn what_would_be_taken_for_something_else_is_refused() {
+        for (name, value, why) in [
+            ("A", "a\0b", BadWord::Zero),
+            ("A\0", "a", BadWord::Zero),
+            ("", "a", BadWord::Name),
+            ("SCHED_JOB=7", "", BadWord::Name),
+        ] {
+            let command = Command::new("x").env(name, value);
+            assert_eq!(Additions::new(&command, &Vec::new()).unwrap_err(), why, "{name}");
+        }
+        assert!(Additions::new(&Command::new("x").env("=C", "a=b"), &Vec::new()).is_ok());
     }
 }

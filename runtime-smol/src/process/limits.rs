@@ -118,15 +118,23 @@ pub(crate) fn make_room_for_others(wanted: u64) -> u64 {
 }
 
 /// What every process gets, if the limit was raised: programs that use `select`
-/// break above 1,024.
+/// break above 1,024. Never more than this program has.
 pub(super) fn before_it_was_raised() -> Option<Rlimit> {
-    BEFORE.get().copied()
+    let before = BEFORE.get()?;
+    // `None` is the highest of all.
+    let lower = |one: Option<u64>, other: Option<u64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    };
+    let now = getrlimit(Resource::Nofile);
+    Some(Rlimit { current: lower(before.current, now.maximum), maximum: now.maximum })
 }
 
 fn raise(limit: &Rlimit) -> io::Result<()> {
+    // First: a process that starts meanwhile is not to begin with the raised one.
+    let before = BEFORE.get_or_init(|| *limit);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised)?;
-    let before = BEFORE.get_or_init(|| *limit);
     tracing::info!(from = before.current, to = limit.maximum, "limit of descriptors raised");
     Ok(())
 }

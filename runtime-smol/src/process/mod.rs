@@ -29,12 +29,16 @@
 //!
 //! # What a process inherits
 //!
-//! The environment as it was when its scheduler or spawner was made, with the
-//! additions of its [`Command`] and, under a scheduler, `SCHED_JOB`, `SCHED_RUN`,
-//! `SCHED_ATTEMPT` and `SCHED_SLOT`. No descriptor but 0, 1 and 2 (before Linux 5.11:
-//! and those that this program was itself given without the close-on-exec flag). No
-//! signal handler, and no blocked signal. Signals that this program was told to
-//! ignore (as by `nohup`) are ignored by its processes, too.
+//! The environment as it was when its scheduler or spawner was made (for a
+//! [`Process`]: when it is started), with the additions of its [`Command`] and, under
+//! a scheduler, `SCHED_JOB`, `SCHED_RUN`, `SCHED_ATTEMPT` and `SCHED_SLOT`. No signal
+//! handler, and no blocked signal. Signals that this program was told to ignore (as by
+//! `nohup`) are ignored by its processes, too; SIGPIPE is not.
+//!
+//! No descriptor but 0, 1 and 2. That goes for those that this program was itself
+//! given to be passed on (by `make -j`, by systemd), although variables may tell of
+//! them. Before Linux 5.11, and where a filter of system calls forbids `close_range`,
+//! those without the close-on-exec flag pass through.
 //!
 //! What belongs to a thread passes through: processors it is pinned to, its nice
 //! value and scheduling policy, namespaces and system call filters of its own. The

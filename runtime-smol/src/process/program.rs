@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use sched_core::SpawnFailure;
 
 use super::command::Command;
@@ -37,14 +38,20 @@ pub(super) fn resolve(
     }
 }
 
-/// What is wrong with a program that the system did not start. Looked at only
-/// then: the system does so at every start.
-pub(super) fn fault(program: &Path) -> Option<SpawnFailure> {
-    match program.metadata() {
-        Err(why) => Some(failed(format!("program {program:?}"), &why)),
-        Ok(meta) if is_executable(&meta) => None,
-        Ok(_) => Some(bad_command(format!("program {program:?} is not an executable file"))),
-    }
+/// What is wrong with a program that the system did not start, where more can be
+/// said than what it said itself. Looked at only then: the system does so at every
+/// start.
+pub(super) fn fault(program: &Path, said: Errno) -> Option<SpawnFailure> {
+    let why = match (program.metadata(), said) {
+        (Err(why), _) => return Some(failed(format!("program {program:?}"), &why)),
+        (Ok(meta), _) if !is_executable(&meta) => "is not an executable file",
+        (_, Errno::NOENT) => "names an interpreter or a loader that is not there",
+        (_, Errno::NOEXEC) => {
+            "is neither a program for this machine nor a script that begins with #!"
+        }
+        _ => return None,
+    };
+    Some(bad_command(format!("program {program:?} {why}")))
 }
 
 fn absolute(path: &Path, command: &Command) -> Result<PathBuf, SpawnFailure> {
@@ -73,7 +80,12 @@ fn look_up(
 }
 
 fn search_path(command: &Command, environment: &Environment) -> OsString {
-    let own = command.variables().iter().rev().find(|(name, _)| name == "PATH");
+    let own = command
+        .variables()
+        .iter()
+        .chain(command.variables_above_all())
+        .rev()
+        .find(|(name, _)| name == "PATH");
     own.map(|(_, value)| value.clone())
         .or_else(|| environment.value("PATH"))
         .unwrap_or_else(|| DEFAULT_PATH.into())
@@ -102,6 +114,8 @@ mod tests {
         assert!(path.is_absolute() && path.ends_with("sh"), "{path:?}");
         let message = resolved(&Command::new("sh").env("PATH", "/nowhere")).unwrap_err();
         assert!(message.contains("\"sh\" is not in PATH"), "{message}");
+        let above_all = Command::new("sh").env_above_all("PATH", "/nowhere").env("PATH", "/bin");
+        resolved(&above_all).unwrap_err();
         assert!(resolved(&Command::new("")).unwrap_err().contains("no program"));
     }
 
@@ -114,14 +128,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_program_is_said() {
-        let said = |path: &str| fault(Path::new(path)).map(|why| why.message);
-        for (path, reason) in [
-            ("/etc/passwd", "\"/etc/passwd\" is not an executable file"),
-            ("/", "\"/\" is not an executable file"),
-            ("/nowhere/x", "\"/nowhere/x\": No such file"),
+        let sh = resolved(&Command::new("sh")).unwrap();
+        let sh = sh.to_str().unwrap();
+        for (path, said, reason) in [
+            ("/etc/passwd", Errno::ACCESS, "\"/etc/passwd\" is not an executable file"),
+            ("/", Errno::ACCESS, "\"/\" is not an executable file"),
+            ("/nowhere/x", Errno::NOENT, "\"/nowhere/x\": No such file"),
+            (sh, Errno::NOENT, "an interpreter or a loader"),
+            (sh, Errno::NOEXEC, "begins with #!"),
         ] {
-            assert!(said(path).is_some_and(|said| said.contains(reason)), "{:?}", said(path));
+            let why = fault(Path::new(path), said).unwrap();
+            assert_eq!(why.kind, SpawnFailureKind::Command);
+            assert!(why.message.contains(reason), "{why}");
         }
-        assert_eq!(said(resolved(&Command::new("sh")).unwrap().to_str().unwrap()), None);
+        assert_eq!(fault(Path::new(sh), Errno::TOOBIG), None);
     }
 }

@@ -15,11 +15,11 @@ use sched_core::{SpawnFailure, SpawnFailureKind};
 
 use super::capture::Capture;
 use super::command::{Command, Output};
-use super::environment::{Additions, Environment};
+use super::environment::{Additions, BadWord, Environment};
 use super::error::{bad_command, failed};
 use super::group::Group;
 use super::spares::{Spares, Spooling};
-use super::strings::{Strings, Table, ZeroInside};
+use super::strings::{Strings, Table};
 use super::vfork::{Fault, Plan, vfork};
 use super::{limits, program, spool, want};
 
@@ -62,7 +62,7 @@ fn try_start(
 ) -> Result<Started, SpawnFailure> {
     let Supplies { environment, spares } = supplies;
     let path = program::resolve(command, environment)?;
-    let words = Words::of(command, vars, &path).map_err(|ZeroInside| zero_inside(command))?;
+    let words = Words::of(command, vars, &path).map_err(|why| bad_word(command, why))?;
     let null = null().map_err(|why| failed(cannot_start(command), &why))?;
     let ends = Ends::of(command, spares)?;
     let plan = Plan {
@@ -95,8 +95,9 @@ impl Supplies {
 }
 
 impl Words {
-    fn of(command: &Command, vars: &Variables, program: &Path) -> Result<Self, ZeroInside> {
-        let in_c = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| ZeroInside);
+    fn of(command: &Command, vars: &Variables, program: &Path) -> Result<Self, BadWord> {
+        let in_c =
+            |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| BadWord::Zero);
         let mut arguments = Strings::default();
         arguments.push(&[command.program().as_bytes()])?;
         command.arguments().iter().try_for_each(|it| arguments.push(&[it.as_bytes()]))?;
@@ -198,9 +199,12 @@ fn cannot_start(command: &Command) -> String {
     format!("cannot start {command}")
 }
 
-fn zero_inside(command: &Command) -> SpawnFailure {
-    let what = cannot_start(command);
-    bad_command(format!("{what}: a word, a variable or a path has a zero byte in it"))
+fn bad_word(command: &Command, why: BadWord) -> SpawnFailure {
+    let why = match why {
+        BadWord::Zero => "a word, a variable or a path has a zero byte in it",
+        BadWord::Name => "a variable's name is empty, or has = in it",
+    };
+    bad_command(format!("{}: {why}", cannot_start(command)))
 }
 
 fn no_files(command: &Command, why: &io::Error) -> SpawnFailure {
@@ -210,7 +214,10 @@ fn no_files(command: &Command, why: &io::Error) -> SpawnFailure {
 
 fn not_started(command: &Command, program: &Path, fault: Fault) -> SpawnFailure {
     match fault {
-        Fault::Process(why) => failed(cannot_start(command), &why.into()),
+        Fault::Process(why) => {
+            let what = cannot_start(command);
+            failed(format!("{what}: the system makes no process for it"), &why.into())
+        }
         Fault::Directory(why) => {
             let dir = command.working_dir().unwrap_or_else(|| Path::new("."));
             failed(format!("working directory {dir:?}"), &why.into())
@@ -218,7 +225,7 @@ fn not_started(command: &Command, program: &Path, fault: Fault) -> SpawnFailure 
         Fault::Program(why) => {
             let failure = failed(cannot_start(command), &why.into());
             match failure.kind {
-                SpawnFailureKind::Command => program::fault(program).unwrap_or(failure),
+                SpawnFailureKind::Command => program::fault(program, why).unwrap_or(failure),
                 SpawnFailureKind::Exhausted | SpawnFailureKind::Stopped => failure,
             }
         }
@@ -282,6 +289,7 @@ mod tests {
             (Command::new("./x").cwd("/nowhere"), "working directory \"/nowhere\""),
             (Command::new("sh").arg("a\0b"), "zero byte"),
             (Command::new("sh").cwd("a\0b"), "zero byte"),
+            (Command::new("sh").env("A=B", "c"), "variable's name"),
         ] {
             let why = try_to_start(&command).unwrap_err();
             assert_eq!(why.kind, SpawnFailureKind::Command);

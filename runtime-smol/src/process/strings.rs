@@ -37,8 +37,12 @@ impl Strings {
 
     /// Each, without its zero.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.with_zeros().map(|string| &string[..string.len() - 1])
+    }
+
+    fn with_zeros(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
-        self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end - 1])
+        self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end])
     }
 }
 
@@ -61,8 +65,7 @@ impl<'a> Table<'a> {
     pub(super) fn add(&mut self, strings: &'a Strings, wanted: impl Fn(&[u8]) -> bool) {
         // The null comes last.
         self.addresses.pop();
-        let wanted = strings.iter().filter(|string| wanted(string));
-        // What is pointed at ends with a zero: `iter` has left it out.
+        let wanted = strings.with_zeros().filter(|it| wanted(&it[..it.len() - 1]));
         self.addresses.extend(wanted.map(|string| string.as_ptr().cast()));
         self.addresses.push(ptr::null());
     }

@@ -27,20 +27,21 @@
 //! writes is its stack, that thread's `errno`, and two atomic numbers.
 //!
 //! A signal handler of this program must not run in it, with the memory of both:
-//! all signals are blocked until each has its default action. Its descriptors and
-//! its directory are copies.
+//! signals are blocked until each has its default action (SIGCHLD only where it has a
+//! handler, see [`Quiet`]). Its descriptors and its directory are copies.
 
 #![expect(unsafe_code, reason = "a process must be made by hand, see above")]
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::mem::{MaybeUninit, zeroed};
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Rlimit, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Rlimit, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::strings::Table;
 
@@ -111,12 +112,20 @@ struct Birth {
 /// No descriptor.
 const NONE: RawFd = -1;
 
-const DESCRIPTORS: c_int = 1;
+const PREPARATION: c_int = 1;
 const DIRECTORY: c_int = 2;
 const PROGRAM: c_int = 3;
 
-/// The highest signal there is on Linux.
+/// The highest signal there is, but on MIPS.
 const LAST_SIGNAL: c_int = 64;
+
+/// A set of signals as the kernel has it: bit 0 of the first is signal 1.
+type Signals = [c_ulong; SIGNAL_WORDS];
+const SIGNAL_WORDS: usize = LAST_SIGNAL as usize / c_ulong::BITS as usize;
+
+/// What is done on a signal, as the kernel has it: the handler, flags, a place to
+/// return to, and a set of signals. All zeros are the default action.
+type Action = [usize; 5];
 
 /// The status of a process that has found no program, which nobody will see.
 const NO_PROGRAM: c_int = 127;
@@ -146,14 +155,18 @@ fn clone(birth: &Birth) -> Result<(Pid, OwnedFd), Fault> {
         // stack any more. The descriptor is written here before that.
         unsafe { libc::clone(become_program, top, FLAGS, birth, &raw mut pidfd) }
     });
-    if pid < 0 {
-        let why = Errno::from_io_error(&std::io::Error::last_os_error());
+    let Some(pid) = (pid > 0).then(|| Pid::from_raw(pid)).flatten() else {
+        let why = Errno::from_io_error(&io::Error::last_os_error());
         return Err(Fault::Process(why.unwrap_or(Errno::AGAIN)));
+    };
+    if pidfd == NONE {
+        // Before Linux 5.2 nobody can watch it.
+        let _ = kill_process(pid, Signal::KILL);
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {}
+        return Err(Fault::Process(Errno::NOSYS));
     }
     // SAFETY: the system has just made it, for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    // There is no process 0.
-    let pid = Pid::from_raw(pid).ok_or(Fault::Process(Errno::AGAIN))?;
     Ok((pid, pidfd))
 }
 
@@ -190,13 +203,12 @@ impl Birth {
     unsafe fn attempt(&self) -> c_int {
         // SAFETY: system calls, with pointers to what the thread that stands still has.
         unsafe {
-            // It is new, and leads nothing yet: this cannot fail.
-            libc::setpgid(0, 0);
-            if !self.connect() {
-                return DESCRIPTORS;
+            // It fails only where a filter of system calls forbids it.
+            if libc::setpgid(0, 0) != 0 || !self.connect() {
+                return PREPARATION;
             }
             if let Some(limit) = &self.limit {
-                // The hard limit stays as it is: this cannot fail.
+                // Lower than it is, or the same: this cannot fail.
                 libc::setrlimit(libc::RLIMIT_NOFILE, limit);
             }
             // Not there before Linux 5.11, or forbidden: then those stay open that do not
@@ -244,28 +256,45 @@ impl Birth {
 ///
 /// As of [`Birth::attempt`].
 unsafe fn forget_handlers() {
-    // SAFETY: system calls, with what they are given. All zeros are a valid action
-    // (the default one) and a valid mask (the empty one).
-    unsafe {
-        let usual: libc::sigaction = zeroed();
-        for signal in (1..=LAST_SIGNAL).filter(|it| *it == libc::SIGPIPE || is_handled(*it)) {
-            libc::sigaction(signal, &raw const usual, ptr::null_mut());
-        }
-        let none: libc::sigset_t = zeroed();
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    let usual: Action = [0; 5];
+    for signal in (1..=LAST_SIGNAL).filter(|it| *it == libc::SIGPIPE || is_handled(*it)) {
+        // SAFETY: a system call, for a process that has not yet a program of its own.
+        unsafe { act_on(signal, &raw const usual, ptr::null_mut()) };
     }
+    block(&[0; SIGNAL_WORDS]);
 }
 
 /// Whether a handler of this program is called. One system call, which changes
-/// nothing. Not of those signals that the C library keeps to itself.
+/// nothing.
 fn is_handled(signal: c_int) -> bool {
-    // SAFETY: it writes what it is given. All zeros are a valid action.
-    let action = unsafe {
-        let mut action: libc::sigaction = zeroed();
-        libc::sigaction(signal, ptr::null(), &raw mut action);
-        action
+    let mut action: Action = [0; 5];
+    // SAFETY: a system call, which writes what it is given.
+    unsafe { act_on(signal, ptr::null(), &raw mut action) };
+    ![libc::SIG_DFL, libc::SIG_IGN].contains(&action[0])
+}
+
+/// The system call itself. The C library's function of that name takes a lock for
+/// SIGABRT, and the lock would be that of both programs.
+///
+/// # Safety
+///
+/// What is pointed at is an action or nothing, and a new one is meant.
+unsafe fn act_on(signal: c_int, new: *const Action, old: *mut Action) {
+    let size = size_of::<Signals>();
+    // SAFETY: as promised.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, c_long::from(signal), new, old, size) };
+}
+
+/// Blocks these signals on this thread, and no others. Returns what was blocked before.
+/// The system call itself: the C library would leave out some.
+fn block(signals: &Signals) -> Signals {
+    let mut before: Signals = [0; SIGNAL_WORDS];
+    let (how, size) = (c_long::from(libc::SIG_SETMASK), size_of::<Signals>());
+    // SAFETY: a system call, which reads and writes what it is given.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, how, ptr::from_ref(signals), &raw mut before, size)
     };
-    ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction)
+    before
 }
 
 /// As long as this lives no signal is handled on this thread.
@@ -274,31 +303,22 @@ fn is_handled(signal: c_int) -> bool {
 /// another process of this thread's would be told to any thread that does not block
 /// it, and wake that for nothing: one more context switch a process.
 struct Quiet {
-    before: libc::sigset_t,
+    before: Signals,
 }
 
 impl Quiet {
     fn begin() -> Self {
-        // SAFETY: system calls, which write what they are given. All zeros are a
-        // valid mask.
-        unsafe {
-            let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (zeroed(), zeroed());
-            libc::sigfillset(&raw mut all);
-            if !is_handled(libc::SIGCHLD) {
-                libc::sigdelset(&raw mut all, libc::SIGCHLD);
-            }
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-            Self { before }
+        let mut all: Signals = [c_ulong::MAX; SIGNAL_WORDS];
+        if !is_handled(libc::SIGCHLD) {
+            all[0] &= !(1 << (libc::SIGCHLD - 1));
         }
+        Self { before: block(&all) }
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // SAFETY: a system call, with the mask as it was.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut())
-        };
+        block(&self.before);
     }
 }
 
@@ -310,7 +330,7 @@ fn in_c(limit: &Rlimit) -> libc::rlimit {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::{env, fs, io};
+    use std::{env, fs};
 
     use super::super::strings::Strings;
     use super::*;
