@@ -1,7 +1,7 @@
 //! A set of descriptors that threads wait for, with a bell.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -78,6 +78,13 @@ impl Epoll {
         found.0.clear();
         // Interrupted: nothing is told. There is no other error for a set of one's own.
         let _count = epoll::wait(&self.set, spare_capacity(&mut found.0), most.as_ref());
+    }
+}
+
+/// It can be read when something is told in it.
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
     }
 }
 

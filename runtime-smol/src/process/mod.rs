@@ -5,8 +5,8 @@
 //!
 //! # Theory of operation
 //!
-//! Two threads, the *crew*, do the same work. One that is told of the death of a
-//! process reaps it and tells its owner (a scheduler, a [`SmolSpawner`], a
+//! Two threads, the *crew*, do the same work. The one that has started a process is
+//! told of its death, reaps it and tells its owner (a scheduler, a [`SmolSpawner`], a
 //! [`Process`]); what the owner launches because of that, the same thread starts
 //! next. So from one end to the next start no other thread is woken, which costs
 //! as much as a tenth of a start each time. Whoever only listens is told
@@ -16,7 +16,7 @@
 //!   a new process group and has `/dev/null` for its input. It is made together with
 //!   what it is watched by: there is none that runs and cannot be watched. Where both threads
 //!   hang in a start (a program on a file system that has gone), nothing more is
-//!   started, but ends are still told.
+//!   started, but ends are still told, up to 0.2 s late.
 //! - *Stop.* TERM to the group, followed by CONT, so that a process that is
 //!   halted can act on it; or KILL; at once, on the thread of whoever wants it.
 //!   When KILL follows TERM is not decided here but by `core`. What waits for its

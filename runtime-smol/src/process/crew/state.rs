@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::command::Command;
 use super::super::run::{Owner, Run};
 use super::super::start::{Supplies, Variables};
+use super::STARTS;
 
 /// What is to be started.
 pub(in super::super) struct Launch {
@@ -20,16 +21,21 @@ pub(super) struct State {
     /// Those that wait for their turn. As many as there are runs: bounded by
     /// the places of their spawners.
     pub(super) waiting: VecDeque<Launch>,
-    /// Those that have a process, by the number under which it is watched.
-    pub(super) runs: HashMap<u64, Arc<Run>>,
+    /// Those that have a process, by the number under which it is watched, with the
+    /// post where that is.
+    pub(super) runs: HashMap<u64, (Arc<Run>, usize)>,
     pub(super) last_number: u64,
     pub(super) threads: usize,
+    /// Which posts have a thread.
+    pub(super) manned: [bool; STARTS],
     /// How many of them sleep, or are about to.
     pub(super) asleep: usize,
     /// How many of them start something, and look for more when they have.
     pub(super) busy: usize,
     /// How many starts there have been.
     pub(super) starts: u64,
+    /// The one that goes on at each post.
+    pub(super) starting: [Option<u64>; STARTS],
     /// Whether there is the thread that takes over when all others hang.
     pub(super) has_relief: bool,
     /// Who has something to pass on.
@@ -42,6 +48,9 @@ pub(super) const fn number_of_output(run: u64) -> u64 {
 }
 
 pub(super) const NUMBERS_A_RUN: u64 = 2;
+
+/// What is watched at a post beside its runs: the bell.
+pub(super) const THE_BELL: u64 = 1;
 
 impl State {
     /// Threads that look for what waits before they sleep.
@@ -72,6 +81,20 @@ impl State {
         goes_on
     }
 
+    /// A post for another thread, if there may be one.
+    pub(super) fn free_post(&self) -> Option<usize> {
+        self.manned.iter().position(|manned| !manned)
+    }
+
+    /// The posts whose starts go on since they were `seen`.
+    pub(super) fn hanging(
+        &self,
+        seen: [Option<u64>; STARTS],
+    ) -> impl Iterator<Item = usize> + use<> {
+        let now = self.starting;
+        (0..STARTS).filter(move |post| now[*post].is_some() && now[*post] == seen[*post])
+    }
+
     /// It is to pass on what it has to tell.
     pub(super) fn has_news(&mut self, owner: &Arc<dyn Owner>) {
         if !self.news.iter().any(|it| Arc::ptr_eq(it, owner)) {
@@ -79,9 +102,9 @@ impl State {
         }
     }
 
-    pub(super) fn add(&mut self, run: &Arc<Run>) -> u64 {
+    pub(super) fn add(&mut self, run: &Arc<Run>, post: usize) -> u64 {
         self.last_number += NUMBERS_A_RUN;
-        self.runs.insert(self.last_number, Arc::clone(run));
+        self.runs.insert(self.last_number, (Arc::clone(run), post));
         self.last_number
     }
 }

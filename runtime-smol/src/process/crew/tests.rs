@@ -65,7 +65,7 @@ fn launch(owner: &Arc<dyn Owner>, run: u64, command: Command) -> Launch {
 #[test]
 fn a_thread_goes_when_it_is_told_nothing_unless_something_runs() {
     let mut state = State { threads: 2, ..State::default() };
-    let number = state.add(&launch(&witness().0, 1, Command::new("true")).run);
+    let number = state.add(&launch(&witness().0, 1, Command::new("true")).run, 0);
     let wakes_up = |state: &mut State, told_nothing| {
         assert!(state.fall_asleep());
         state.wake_up(told_nothing)
@@ -177,6 +177,48 @@ fn what_is_stopped_while_it_waits_for_its_turn_is_never_started() {
     }
     stopped.sort_unstable();
     assert_eq!(stopped, [8, 9]);
+}
+
+#[test]
+fn an_end_is_told_though_the_thread_that_has_started_it_hangs_and_the_other_sleeps() {
+    let _alone = one_at_a_time();
+    let crew = crew();
+    let (owner, told) = witness();
+    let hang = |many: usize| {
+        let hanging = HANGING.lock().unwrap();
+        for number in 0..many as u64 {
+            crew.launch(launch(&owner, 100 + number, Command::new("hang"))).unwrap();
+        }
+        while crew.state().busy < many {
+            thread::yield_now();
+        }
+        hanging
+    };
+    // Both threads are there.
+    drop(hang(STARTS));
+    (0..STARTS).for_each(|_| drop(next(&told)));
+    // Which of them takes what is up to them.
+    let is_told = (0..1_000).any(|_| {
+        let first = launch(&owner, 1, Command::new("sleep").arg("600"));
+        let run = Arc::clone(&first.run);
+        crew.launch(first).unwrap();
+        assert!(matches!(next(&told), Report::Started { .. }));
+        let post = crew.state().runs.values().map(|(_, post)| *post).next();
+        let hanging = hang(1);
+        let hangs = post.is_none_or(|post| crew.state().starting[post].is_some());
+        if hangs {
+            run.stop(Stop::Kill);
+            assert!(matches!(next(&told), Report::Exited { .. }));
+        }
+        drop(hanging);
+        assert!(matches!(next(&told), Report::SpawnFailed { .. }));
+        if !hangs {
+            run.stop(Stop::Kill);
+            assert!(matches!(next(&told), Report::Exited { .. }));
+        }
+        hangs
+    });
+    assert!(is_told, "no start hung where the process was started");
 }
 
 #[test]
