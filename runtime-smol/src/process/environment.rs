@@ -100,9 +100,7 @@ mod tests {
     use super::*;
 
     fn environment(entries: &[&str]) -> Environment {
-        let mut all = Strings::default();
-        entries.iter().for_each(|entry| all.push(&[entry.as_bytes()]).unwrap());
-        Environment { entries: all }
+        Environment { entries: Strings::of(entries) }
     }
 
     fn texts(entries: &Strings) -> Vec<String> {

@@ -83,18 +83,22 @@ impl<'a> Table<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn strings(all: &[&str]) -> Strings {
-        let mut strings = Strings::default();
+impl Strings {
+    /// Of these, which have no zero in them.
+    pub(super) fn of(all: &[&str]) -> Self {
+        let mut strings = Self::default();
         all.iter().for_each(|it| strings.push(&[it.as_bytes()]).unwrap());
         strings
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn each_ends_with_a_zero_and_none_has_one_inside() {
-        let mut strings = strings(&["", "ab"]);
+        let mut strings = Strings::of(&["", "ab"]);
         assert_eq!(strings.push(&[b"c", b"d"]), Ok(()));
         assert_eq!(strings.push(&[b"e", b"\0"]), Err(ZeroInside));
         assert_eq!(strings.iter().collect::<Vec<_>>(), [&b""[..], b"ab", b"cd"]);
@@ -103,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_table_has_the_wanted_ones_and_a_null_at_its_end() {
-        let (one, other) = (strings(&["a", "b", "c"]), strings(&["d"]));
+        let (one, other) = (Strings::of(&["a", "b", "c"]), Strings::of(&["d"]));
         let mut table = Table::with_capacity(4);
         assert_eq!(table.addresses, [ptr::null()]);
         table.add(&one, |it| it != b"b");

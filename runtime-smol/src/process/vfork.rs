@@ -337,15 +337,9 @@ mod tests {
     use super::super::strings::Strings;
     use super::*;
 
-    fn strings(all: &[&str]) -> Strings {
-        let mut strings = Strings::default();
-        all.iter().for_each(|it| strings.push(&[it.as_bytes()]).unwrap());
-        strings
-    }
-
     /// The status of a shell that runs `script` with these descriptors and variables.
     fn shell(script: &str, descriptors: [Option<BorrowedFd<'_>>; 3], vars: &[&str]) -> Option<i32> {
-        let (words, vars) = (strings(&["sh", "-c", script]), strings(vars));
+        let (words, vars) = (Strings::of(&["sh", "-c", script]), Strings::of(vars));
         let plan = Plan {
             program: c"/bin/sh",
             arguments: &Table::of(&words),
@@ -413,7 +407,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_told_and_leaves_nothing() {
-        let (words, vars) = (strings(&["x"]), Strings::default());
+        let (words, vars) = (Strings::of(&["x"]), Strings::default());
         let (arguments, environment) = (Table::of(&words), Table::of(&vars));
         let plan = |program, directory| Plan {
             program,
