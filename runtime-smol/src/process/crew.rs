@@ -124,11 +124,8 @@ impl Crew {
         } else if let Some(post) = state.free_post() {
             let name = "sched-crew".to_owned();
             match thread::Builder::new().name(name).spawn(move || self.work(post)) {
-                Ok(_detached) => {
-                    state.threads += 1;
-                    state.manned[post] = true;
-                }
-                Err(why) if state.threads == 0 => return Err(why),
+                Ok(_detached) => state.manned[post] = true,
+                Err(why) if state.threads() == 0 => return Err(why),
                 Err(why) => tracing::debug!(%why, "one thread less to start processes on"),
             }
         }
@@ -145,7 +142,7 @@ impl Crew {
     fn turn(&'static self, post: usize, told: &mut Found) -> bool {
         let sleeps = self.state().fall_asleep();
         self.posts[post].wait(Some(if sleeps { IDLE } else { Duration::ZERO }), told);
-        if sleeps && !self.wakes_up(post, told.is_nothing()) {
+        if sleeps && !self.state().wake_up(post, told.is_nothing()) {
             self.pass_on();
             return false;
         }
@@ -161,13 +158,6 @@ impl Crew {
         }
         self.pass_on();
         true
-    }
-
-    fn wakes_up(&self, post: usize, told_nothing: bool) -> bool {
-        let mut state = self.state();
-        let goes_on = state.wake_up(told_nothing);
-        state.manned[post] = goes_on;
-        goes_on
     }
 
     fn handle_all(&self, told: &Found) {
@@ -195,7 +185,6 @@ impl Crew {
     fn next_launch(&'static self, post: usize) -> Option<Launch> {
         let mut state = self.state();
         let launch = state.waiting.pop_front()?;
-        state.busy += 1;
         state.starts += 1;
         state.starting[post] = Some(state.starts);
         // This thread is there: it cannot fail.
@@ -227,7 +216,7 @@ impl Crew {
             quiet = if state.starts == seen { quiet + PATIENCE } else { Duration::ZERO };
             seen = state.starts;
             starting = state.starting;
-            if quiet >= IDLE && state.busy == 0 {
+            if quiet >= IDLE && state.busy() == 0 {
                 state.has_relief = false;
                 return;
             }
@@ -337,9 +326,7 @@ struct Busy(&'static Crew, usize);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.busy -= 1;
-        state.starting[self.1] = None;
+        self.0.state().starting[self.1] = None;
     }
 }
 

@@ -25,16 +25,13 @@ pub(super) struct State {
     /// post where that is.
     pub(super) runs: HashMap<u64, (Arc<Run>, usize)>,
     pub(super) last_number: u64,
-    pub(super) threads: usize,
     /// Which posts have a thread.
     pub(super) manned: [bool; STARTS],
     /// How many of them sleep, or are about to.
     pub(super) asleep: usize,
-    /// How many of them start something, and look for more when they have.
-    pub(super) busy: usize,
     /// How many starts there have been.
     pub(super) starts: u64,
-    /// The one that goes on at each post.
+    /// The one that goes on at each post: its thread looks for more after that.
     pub(super) starting: [Option<u64>; STARTS],
     /// Whether there is the thread that takes over when all others hang.
     pub(super) has_relief: bool,
@@ -53,15 +50,24 @@ pub(super) const NUMBERS_A_RUN: u64 = 2;
 pub(super) const THE_BELL: u64 = 1;
 
 impl State {
+    pub(super) fn threads(&self) -> usize {
+        self.manned.iter().filter(|manned| **manned).count()
+    }
+
+    /// Threads that start something.
+    pub(super) fn busy(&self) -> usize {
+        self.starting.iter().flatten().count()
+    }
+
     /// Threads that look for what waits before they sleep.
-    pub(super) const fn looking(&self) -> usize {
-        self.threads - self.asleep - self.busy
+    pub(super) fn looking(&self) -> usize {
+        self.threads() - self.asleep - self.busy()
     }
 
     /// Whether all threads start something, and have since there were so many
     /// starts.
-    pub(super) const fn hangs_since(&self, starts: u64) -> bool {
-        self.busy > 0 && self.looking() + self.asleep == 0 && self.starts == starts
+    pub(super) fn hangs_since(&self, starts: u64) -> bool {
+        self.busy() > 0 && self.looking() + self.asleep == 0 && self.starts == starts
     }
 
     /// Not while something waits.
@@ -71,13 +77,13 @@ impl State {
         sleeps
     }
 
-    /// Whether this thread goes on. It does while anything runs, which it may have
+    /// Whether the thread at this post goes on. It does while anything runs, which it may have
     /// started: a process that has asked for it (`PR_SET_PDEATHSIG`) is sent a signal
     /// when the thread ends that started it.
-    pub(super) fn wake_up(&mut self, told_nothing: bool) -> bool {
+    pub(super) fn wake_up(&mut self, post: usize, told_nothing: bool) -> bool {
         self.asleep -= 1;
         let goes_on = !self.runs.is_empty() || !told_nothing || !self.waiting.is_empty();
-        self.threads -= usize::from(!goes_on);
+        self.manned[post] = goes_on;
         goes_on
     }
 

@@ -64,28 +64,28 @@ fn launch(owner: &Arc<dyn Owner>, run: u64, command: Command) -> Launch {
 
 #[test]
 fn a_thread_goes_when_it_is_told_nothing_unless_something_runs() {
-    let mut state = State { threads: 2, ..State::default() };
+    let mut state = State { manned: [true; 2], ..State::default() };
     let number = state.add(&launch(&witness().0, 1, Command::new("true")).run, 0);
-    let wakes_up = |state: &mut State, told_nothing| {
+    let wakes_up = |state: &mut State, post, told_nothing| {
         assert!(state.fall_asleep());
-        state.wake_up(told_nothing)
+        state.wake_up(post, told_nothing)
     };
-    assert!(wakes_up(&mut state, false), "there is work");
-    assert!(wakes_up(&mut state, true), "what runs may end with the thread that started it");
+    assert!(wakes_up(&mut state, 0, false), "there is work");
+    assert!(wakes_up(&mut state, 0, true), "what runs may end with the thread that started it");
     state.runs.remove(&number);
-    assert!(wakes_up(&mut state, false), "there is work");
-    assert!(!wakes_up(&mut state, true));
-    assert!(!wakes_up(&mut state, true));
-    assert_eq!((state.threads, state.asleep), (0, 0));
+    assert!(wakes_up(&mut state, 0, false), "there is work");
+    assert!(!wakes_up(&mut state, 0, true));
+    assert!(!wakes_up(&mut state, 1, true));
+    assert_eq!((state.threads(), state.asleep), (0, 0));
 }
 
 #[test]
 fn nobody_sleeps_or_goes_while_something_waits() {
-    let mut state = State { threads: 1, ..State::default() };
+    let mut state = State { manned: [true, false], ..State::default() };
     assert!(state.fall_asleep());
     assert_eq!(state.looking(), 0);
     state.waiting.push_back(launch(&witness().0, 1, Command::new("true")));
-    assert!(state.wake_up(true), "it came meanwhile");
+    assert!(state.wake_up(0, true), "it came meanwhile");
     assert!(!state.fall_asleep());
     assert_eq!(state.looking(), 1);
 }
@@ -131,7 +131,7 @@ fn when_all_starts_hang_an_end_is_told_nevertheless() {
     for number in 0..STARTS as u64 {
         crew.launch(launch(&owner, 2 + number, Command::new("hang"))).unwrap();
     }
-    while crew.state().busy < STARTS {
+    while crew.state().busy() < STARTS {
         thread::yield_now();
     }
     run.stop(Stop::Kill);
@@ -155,7 +155,7 @@ fn what_is_stopped_while_it_waits_for_its_turn_is_never_started() {
     for number in 0..STARTS as u64 {
         crew.launch(launch(&owner, number, Command::new("hang"))).unwrap();
     }
-    while crew.state().busy < STARTS {
+    while crew.state().busy() < STARTS {
         thread::yield_now();
     }
     for (number, how) in [(8, Stop::Terminate), (9, Stop::Kill)] {
@@ -189,7 +189,7 @@ fn an_end_is_told_though_the_thread_that_has_started_it_hangs_and_the_other_slee
         for number in 0..many as u64 {
             crew.launch(launch(&owner, 100 + number, Command::new("hang"))).unwrap();
         }
-        while crew.state().busy < many {
+        while crew.state().busy() < many {
             thread::yield_now();
         }
         hanging
