@@ -57,6 +57,7 @@ mod receiver;
 mod server;
 mod short_cut;
 mod socket;
+mod tcp;
 mod texts;
 mod url;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -11,7 +11,7 @@ use async_tungstenite::tungstenite::Bytes;
 use async_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 use futures_lite::future::poll_fn;
 
-use super::socket::SharedTcp;
+use super::tcp::{self, SharedTcp};
 use super::wire;
 
 /// What a waiting frame costs beyond its bytes.
@@ -147,7 +147,7 @@ impl Outbox {
             state.idle = state.frames.is_empty() && state.may_write();
         }
         let written = match &self.tcp {
-            Some(tcp) if state.idle => write_now(|| tcp.get_ref().write(frames)),
+            Some(tcp) if state.idle => so_far(tcp::send(tcp, frames)),
             _ => 0,
         };
         if written < frames.len() {
@@ -285,7 +285,7 @@ impl Outbox {
             });
             let count = state.frames.len().min(BATCH_FRAMES);
             let bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            let written = write_now(|| tcp.get_ref().write_vectored(&slices[..count]));
+            let written = so_far(tcp::send_pieces(tcp, &slices[..count]));
             state.remove(written);
             if written < bytes {
                 return;
@@ -390,13 +390,8 @@ impl State {
 
 /// How much could be written without waiting. An error is left to the writer,
 /// who will meet it too.
-fn write_now(mut write: impl FnMut() -> io::Result<usize>) -> usize {
-    loop {
-        match write() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result.unwrap_or(0),
-        }
-    }
+fn so_far(written: io::Result<usize>) -> usize {
+    written.unwrap_or(0)
 }
 
 /// Wakes a task after the lock is released: it would only wait for it.

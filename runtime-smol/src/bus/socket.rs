@@ -1,24 +1,20 @@
 //! What the WebSocket layer reads from, and believes to write to.
 
 use std::cell::RefCell;
-use std::io::{self, Read};
-use std::net;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use async_tungstenite::tungstenite::Bytes;
-use smol::Async;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 
 use super::outbox::Outbox;
 use super::short_cut::{Cut, ShortCut};
+use super::tcp::{self, SharedTcp};
 use super::texts::Texts;
-
-/// A socket that several tasks use.
-pub(super) type SharedTcp = Arc<Async<net::TcpStream>>;
 
 /// As much as is read at once. It is far more than a connection could keep for
 /// itself, so every thread has one that its connections read into by turns.
@@ -196,13 +192,12 @@ impl Socket {
     fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_readable(cx))?;
-            match self.tcp.get_ref().read(buffer) {
+            match tcp::receive(&self.tcp, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if let Waiting::Here { drained } = &mut self.waiting {
                         *drained = true;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(count @ 1..) => {
                     if let Waiting::Here { drained } = &mut self.waiting {
                         *drained = count < buffer.len();

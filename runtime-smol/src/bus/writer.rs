@@ -1,7 +1,7 @@
 //! The one task that writes to a connection.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use smol::Timer;
 
 use super::LINGER;
 use super::outbox::{BATCH_FRAMES, Outbox};
-use super::socket::SharedTcp;
+use super::tcp::{self, SharedTcp};
 
 /// Writes what comes into `outbox` until that is closed, and then says so to
 /// the other end: in order if everything could be written in time, abruptly
@@ -54,12 +54,11 @@ fn poll_write(
     let mut slices = [IoSlice::new(&[]); BATCH_FRAMES];
     slices.iter_mut().zip(batch).for_each(|(slice, frame)| *slice = IoSlice::new(frame));
     loop {
-        match tcp.get_ref().write_vectored(&slices[..batch.len().min(BATCH_FRAMES)]) {
+        match tcp::send_pieces(tcp, &slices[..batch.len().min(BATCH_FRAMES)]) {
             Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 ready!(tcp.poll_writable(cx))?;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return Poll::Ready(result),
         }
     }
