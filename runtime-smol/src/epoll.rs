@@ -27,7 +27,8 @@ pub(crate) struct Epoll {
 pub(crate) enum Told {
     /// In every wait for as long as it can.
     Always,
-    /// To one of those who wait, once each time that there is something new.
+    /// To one of those who wait, once each time that there is something new, or
+    /// that nothing will follow any more.
     Once,
 }
 
@@ -92,7 +93,7 @@ impl Told {
     const fn flags(self) -> EventFlags {
         match self {
             Self::Always => EventFlags::IN,
-            Self::Once => EventFlags::IN.union(EventFlags::ET),
+            Self::Once => EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET),
         }
     }
 }
@@ -110,7 +111,19 @@ impl Found {
 
     /// All but the bell.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().map(|event| event.data.u64()).filter(|number| *number != BELL)
+        self.events().map(|(number, _)| number)
+    }
+
+    /// The same, and whether nothing follows what can be read now: who is told
+    /// once is not told of the end if it has come together with the rest.
+    pub(crate) fn events(&self) -> impl Iterator<Item = (u64, bool)> {
+        let end = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+        let event = move |event: &epoll::Event| {
+            // Copied: the system packs them.
+            let (data, flags) = (event.data, event.flags);
+            (data.u64(), flags.intersects(end))
+        };
+        self.0.iter().map(event).filter(|(number, _)| *number != BELL)
     }
 }
 

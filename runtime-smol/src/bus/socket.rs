@@ -53,7 +53,9 @@ enum Waiting {
     /// was; another would only say so.
     Here { drained: bool },
     /// By whoever polls, who says when there is something.
-    Elsewhere { readable: bool },
+    /// `more`: there may be something left when it has been read from, of which
+    /// nobody says so again.
+    Elsewhere { readable: bool, more: bool },
 }
 
 impl Socket {
@@ -87,7 +89,7 @@ impl Socket {
     /// From now on whoever polls waits for the socket, and says when it can be
     /// read: see [`set_readable`](Self::set_readable). No waker is kept for it.
     pub(super) const fn wait_elsewhere(&mut self) {
-        self.waiting = Waiting::Elsewhere { readable: false };
+        self.waiting = Waiting::Elsewhere { readable: false, more: false };
     }
 
     /// From now on the socket waits for itself, as it did first.
@@ -95,11 +97,21 @@ impl Socket {
         self.waiting = Waiting::Here { drained: false };
     }
 
-    /// There was something to read at this time. It is read from once.
-    pub(super) const fn set_readable(&mut self, at: Instant) {
-        if let Waiting::Elsewhere { readable } = &mut self.waiting {
-            *readable = true;
+    /// There was something to read at this time, and perhaps the end behind it.
+    /// It is read from once.
+    pub(super) const fn set_readable(&mut self, at: Instant, ends: bool) {
+        if let Waiting::Elsewhere { readable, more } = &mut self.waiting {
+            (*readable, *more) = (true, ends);
             self.heard = at;
+        }
+    }
+
+    /// Whether there may be something left, since it was last
+    /// [readable](Self::set_readable). Says so once.
+    pub(super) const fn may_have_more(&mut self) -> bool {
+        match &mut self.waiting {
+            Waiting::Elsewhere { more, .. } => std::mem::replace(more, false),
+            Waiting::Here { .. } => false,
         }
     }
 
@@ -198,15 +210,27 @@ impl Socket {
                         *drained = true;
                     }
                 }
-                Ok(count @ 1..) => {
-                    if let Waiting::Here { drained } = &mut self.waiting {
-                        *drained = count < buffer.len();
-                        self.heard = Instant::now();
-                    }
+                Ok(count) => {
+                    self.received(count, buffer.len());
                     return Poll::Ready(Ok(count));
                 }
-                result => return Poll::Ready(result),
+                Err(error) => return Poll::Ready(Err(error)),
             }
+        }
+    }
+
+    /// A read that was given less than it had room for has taken all there was,
+    /// but for the end.
+    fn received(&mut self, count: usize, room: usize) {
+        let left = count == 0 || count == room;
+        match &mut self.waiting {
+            Waiting::Here { drained } => {
+                *drained = !left;
+                if count > 0 {
+                    self.heard = Instant::now();
+                }
+            }
+            Waiting::Elsewhere { more, .. } => *more |= left,
         }
     }
 
@@ -217,7 +241,7 @@ impl Socket {
                 self.waiting = Waiting::Here { drained: false };
             }
             Waiting::Here { drained: false } => {}
-            Waiting::Elsewhere { readable } => {
+            Waiting::Elsewhere { readable, .. } => {
                 if !std::mem::take(readable) {
                     return Poll::Pending;
                 }

@@ -90,9 +90,18 @@ impl Client {
         &self.outbox
     }
 
-    /// Its socket can be read at this time; the next polls read from it once.
-    pub(super) fn set_readable(&mut self, at: Instant) {
-        self.receiver.socket().set_readable(at);
+    /// Its socket can be read at this time, and perhaps `ends` with that; the
+    /// next polls read from it once.
+    pub(super) fn set_readable(&mut self, at: Instant, ends: bool) {
+        self.receiver.socket().set_readable(at, ends);
+    }
+
+    /// Its socket has been read from; what may be left comes with the next turn.
+    pub(super) fn leave_rest(&mut self, id: ClientId, poller: &Poller) {
+        let socket = self.receiver.socket();
+        if socket.may_have_more() {
+            poller.tell_again(socket.tcp(), id);
+        }
     }
 
     /// What it has said, or that it has ended.

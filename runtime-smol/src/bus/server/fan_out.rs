@@ -12,6 +12,9 @@
 //!   the bytes and waking the connection's writer costs more than the write
 //!   itself; that is left for what the socket did not take.
 //! - *The list of schedulers is made when it changes*, not for every message.
+//! - *Memory is looked up ahead* ([`Outbox::fetch`]). What the kernel does for
+//!   one scheduler drives what is known of the next out of the caches, if there
+//!   are many.
 //!
 //! None of this changes who receives what: each message goes to those who were
 //! listening when it came, in order, and to each of them all of it or, if they
@@ -29,6 +32,10 @@ use super::super::wire;
 
 /// So much is enough for one write. More would only wait longer in memory.
 const ENOUGH: usize = 64 * 1024;
+
+/// So many are looked up together: some must be, and what was looked up must
+/// still be near when its turn comes.
+const AHEAD: usize = 16;
 
 /// Messages that are to be sent to the same clients, and these.
 #[derive(Debug, Default)]
@@ -84,13 +91,15 @@ impl FanOut {
         }
         let next = Vec::with_capacity(self.frames.len());
         let frames = Bytes::from(std::mem::replace(&mut self.frames, next));
-        self.listeners.retain(|(client, outbox)| {
-            let sent = Some(*client) == self.except || outbox.send(&frames) != Err(NotTaken::Full);
-            if !sent {
-                too_slow.push(*client);
+        for some in self.listeners.chunks(AHEAD) {
+            some.iter().for_each(|(_, outbox)| outbox.fetch());
+            for (client, outbox) in some.iter().filter(|(client, _)| Some(*client) != self.except) {
+                if outbox.send(&frames) == Err(NotTaken::Full) {
+                    too_slow.push(*client);
+                }
             }
-            sent
-        });
+        }
+        too_slow.iter().for_each(|client| self.forget(*client));
         too_slow
     }
 }

@@ -130,8 +130,8 @@ impl Hub {
     fn turn(&mut self, cx: &mut Context<'_>, found: &Found) -> bool {
         // Of all that is read in one turn it is said that it came now.
         let now = time::Instant::now();
-        for client in found.readable() {
-            self.read(client, now);
+        for (client, ends) in found.readable() {
+            self.read(client, ends, now);
         }
         for client in self.poller.called() {
             self.look_after(client);
@@ -238,26 +238,31 @@ impl Hub {
     }
 
     /// Reads from a client whose socket can be read.
-    fn read(&mut self, id: ClientId, now: time::Instant) {
+    fn read(&mut self, id: ClientId, ends: bool, now: time::Instant) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.set_readable(now);
+            client.set_readable(now, ends);
             self.hear(id, self.clock.at(now));
         }
     }
 
     /// Takes what a client has said, as far as it has been read.
     fn hear(&mut self, id: ClientId, now: Instant) {
-        while let Some(Poll::Ready(said)) = self.clients.get_mut(&id).map(Client::poll_incoming) {
-            match said {
-                Ok(Incoming::Texts(texts)) => {
-                    texts.iter().for_each(|text| self.handle_text(now, id, text));
-                }
-                Ok(Incoming::One(Received::Text(text))) => self.handle_text(now, id, &text),
-                Ok(Incoming::One(Received::Binary(bytes))) => {
-                    self.broker.handle_binary(now, id, bytes);
-                }
-                Err(end) => self.disconnected(id, end),
+        while let Some(client) = self.clients.get_mut(&id) {
+            match client.poll_incoming() {
+                Poll::Pending => return client.leave_rest(id, &self.poller),
+                Poll::Ready(Ok(incoming)) => self.handle_incoming(now, id, incoming),
+                Poll::Ready(Err(end)) => self.disconnected(id, end),
             }
+        }
+    }
+
+    fn handle_incoming(&mut self, now: Instant, from: ClientId, incoming: Incoming) {
+        match incoming {
+            Incoming::Texts(texts) => {
+                texts.iter().for_each(|text| self.handle_text(now, from, text));
+            }
+            Incoming::One(Received::Text(text)) => self.handle_text(now, from, &text),
+            Incoming::One(Received::Binary(bytes)) => self.broker.handle_binary(now, from, bytes),
         }
     }
 

@@ -21,6 +21,7 @@ mod disk;
 mod fan_out;
 mod fault_log;
 mod hub;
+mod lull;
 mod poller;
 mod queue;
 mod report;

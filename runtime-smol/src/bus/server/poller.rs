@@ -7,7 +7,8 @@
 //! - The reactor forgets who waits for a socket when it has told them once, so
 //!   every message needs a system call that asks again, and every turn four
 //!   more for the reactor's own timer and bell. Here a socket is registered
-//!   once, and a turn is one system call.
+//!   once, and a turn is one system call. The system says once that something
+//!   has come in, and need not look in the next turn whether it is still there.
 //! - A task that is woken is queued, polled, and then queues what it has read
 //!   for the hub, which is woken in turn, perhaps on another thread. Here who
 //!   can be read is a list, and who reads is already awake.
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use sched_core::ClientId;
 
+use super::lull::Lull;
 use crate::epoll::{self, Epoll, Told};
 
 /// Events taken in one turn, at most, so that a turn ends: what follows from it
@@ -38,6 +40,7 @@ pub(super) struct Poller {
     epoll: Arc<Epoll>,
     bell: Arc<Bell>,
     callers: Arc<Callers>,
+    lull: Lull,
 }
 
 /// What a [wait](Poller::wait) has found.
@@ -76,7 +79,7 @@ impl Poller {
         let epoll = Arc::new(Epoll::new()?);
         let bell = Arc::new(Bell { state: AtomicU8::new(AWAKE), epoll: epoll.clone() });
         let callers = Arc::new(Callers { clients: Mutex::default(), bell: bell.clone() });
-        Ok(Self { epoll, bell, callers })
+        Ok(Self { epoll, bell, callers, lull: Lull::default() })
     }
 
     /// Wakes the hub.
@@ -89,10 +92,16 @@ impl Poller {
         Arc::new(Caller { client, callers: self.callers.clone() }).into()
     }
 
-    /// From now on the client is among the readable ones whenever its socket
-    /// is, until the socket is closed.
+    /// From now on the client is among the readable ones once whenever something
+    /// has come in for it, until the socket is closed.
     pub(super) fn add(&self, socket: impl AsFd, client: ClientId) -> io::Result<()> {
-        self.epoll.add(socket, client.number(), Told::Always)
+        self.epoll.add(socket, client.number(), Told::Once)
+    }
+
+    /// It is among them once more if there is something left to read.
+    pub(super) fn tell_again(&self, socket: impl AsFd, client: ClientId) {
+        // It fails only for a socket that was never added.
+        let _ = self.epoll.ask_again(socket, client.number());
     }
 
     /// No longer.
@@ -102,13 +111,38 @@ impl Poller {
 
     /// Waits until somebody can be read, somebody calls, or it is `until`.
     /// Calls since the last time count.
-    pub(super) fn wait(&self, until: Option<Instant>, found: &mut Found) {
+    pub(super) fn wait(&mut self, until: Option<Instant>, found: &mut Found) {
+        if self.something_comes_at_once(found) {
+            self.bell.wake_up();
+            return;
+        }
         let most = match self.bell.fall_asleep() {
             true => until.map(|until| until.saturating_duration_since(Instant::now())),
             false => Some(Duration::ZERO),
         };
         self.epoll.wait(most, &mut found.0);
         self.bell.wake_up();
+    }
+
+    /// Looks on for a moment, if it is a good one.
+    fn something_comes_at_once(&mut self, found: &mut Found) -> bool {
+        let Some(moment) = self.lull.moment() else { return false };
+        // What is there already is nothing to learn from.
+        if self.look(found) {
+            return true;
+        }
+        let end = Instant::now() + moment;
+        let mut comes = false;
+        while !comes && Instant::now() < end {
+            comes = self.look(found);
+        }
+        self.lull.ended(comes);
+        comes
+    }
+
+    fn look(&self, found: &mut Found) -> bool {
+        self.epoll.wait(Some(Duration::ZERO), &mut found.0);
+        !found.0.is_nothing() || self.bell.is_rung()
     }
 
     /// Those whose wakers were called, since the last time.
@@ -122,9 +156,9 @@ impl Found {
         Self(epoll::Found::at_most(EVENTS))
     }
 
-    /// Those who can be read.
-    pub(super) fn readable(&self) -> impl Iterator<Item = ClientId> {
-        self.0.numbers().map(ClientId::new)
+    /// Those who can be read, and whether nothing will come after that.
+    pub(super) fn readable(&self) -> impl Iterator<Item = (ClientId, bool)> {
+        self.0.events().map(|(number, ends)| (ClientId::new(number), ends))
     }
 }
 
@@ -133,6 +167,11 @@ impl Bell {
     fn fall_asleep(&self) -> bool {
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         self.state.compare_exchange(AWAKE, ASLEEP, success, failure).is_ok()
+    }
+
+    /// Whether the hub is to turn to something at once.
+    fn is_rung(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RUNG
     }
 
     /// Whoever rang before this is heard in the turn that follows.
@@ -185,31 +224,31 @@ mod tests {
         Some(Instant::now() + Duration::from_millis(1))
     }
 
-    fn wait(poller: &Poller, until: Option<Instant>) -> Vec<ClientId> {
+    fn wait(poller: &mut Poller, until: Option<Instant>) -> Vec<ClientId> {
         let mut found = Found::nothing();
         poller.wait(until, &mut found);
-        found.readable().collect()
+        found.readable().map(|(client, _)| client).collect()
     }
 
     #[test]
     fn who_can_be_read_is_named() {
-        let poller = Poller::new().unwrap();
+        let mut poller = Poller::new().unwrap();
         let (near, mut far) = UnixStream::pair().unwrap();
         poller.add(&near, ONE).unwrap();
-        assert_eq!(wait(&poller, soon()), []);
+        assert_eq!(wait(&mut poller, soon()), []);
         far.write_all(b"x").unwrap();
-        assert_eq!(wait(&poller, None), [ONE]);
+        assert_eq!(wait(&mut poller, None), [ONE]);
         poller.remove(&near);
-        assert_eq!(wait(&poller, soon()), []);
+        assert_eq!(wait(&mut poller, soon()), []);
     }
 
     #[test]
     fn a_call_is_heard_whether_it_comes_before_the_wait_or_in_it() {
-        let poller = Poller::new().unwrap();
+        let mut poller = Poller::new().unwrap();
         let (one, two) = (poller.waker_of(ONE), poller.waker_of(TWO));
         (0..3).for_each(|_| two.wake_by_ref());
         one.wake_by_ref();
-        assert_eq!(wait(&poller, None), []);
+        assert_eq!(wait(&mut poller, None), []);
         assert!(poller.called().into_iter().eq([ONE, TWO]));
         assert!(poller.called().is_empty());
         for _ in 0..100 {
@@ -217,14 +256,14 @@ mod tests {
             let calling = thread::spawn(move || two.wake());
             let mut called = BTreeSet::new();
             while called.is_empty() {
-                wait(&poller, None);
+                wait(&mut poller, None);
                 called = poller.called();
             }
             calling.join().unwrap();
         }
         let bell = poller.waker();
         let ringing = thread::spawn(move || bell.wake());
-        wait(&poller, None);
+        wait(&mut poller, None);
         ringing.join().unwrap();
         assert!(poller.called().is_empty());
     }
