@@ -17,6 +17,7 @@ mod malformed;
 mod many_subscriptions;
 mod metrics;
 mod python_clients;
+mod read_to_the_end;
 mod roles;
 mod session_client;
 mod silence;
