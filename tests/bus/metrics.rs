@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
+use sched_tests::missing::with_python;
 use smol::io::AsyncWriteExt;
 use smol::process::Command;
 
 use crate::http::{busy, get};
-use crate::support::{Bus, JOB, request, run};
+use crate::support::{Bus, JOB, request};
 use crate::v1_support::{Directory, Peer};
 
 /// Prints each sample as `name{labels} value`, and fails on a bad text. A unit
@@ -68,13 +69,13 @@ async fn parsed(text: &str) -> String {
     stdin.write_all(text.as_bytes()).await.unwrap();
     drop(stdin);
     let output = python.output().await.unwrap();
-    assert!(output.status.success(), "python3 -m pip install prometheus_client: {text}");
+    assert!(output.status.success(), "{text}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn the_figures_of_the_queue_are_those_of_what_has_happened() {
-    run(async {
+    with_python("prometheus_client", async {
         let bus = Bus::start().await;
         let (mut producer, mut scheduler) =
             (Peer::producer(&bus).await, Peer::scheduler(&bus, 1).await);
@@ -144,7 +145,7 @@ fn the_figures_of_the_queue_are_those_of_what_has_happened() {
 #[test]
 fn bytes_and_what_is_dropped_are_counted_to_the_last() {
     const REGISTER: &str = r#"{"cmd":"register","type":"scheduler"}"#;
-    run(async {
+    with_python("prometheus_client", async {
         let bus = Bus::start().await;
         let mut producer = bus.raw().await;
         producer.say(&request(JOB)).await;
@@ -173,7 +174,7 @@ fn bytes_and_what_is_dropped_are_counted_to_the_last() {
 
 #[test]
 fn what_a_client_of_version_1_is_told_counts_as_bytes_too() {
-    run(async {
+    with_python("prometheus_client", async {
         let bus = Bus::start().await;
         let mut raw = bus.raw().await;
         let register = r#"{"cmd":"register","v":1,"type":"observer"}"#;
@@ -189,7 +190,7 @@ fn what_a_client_of_version_1_is_told_counts_as_bytes_too() {
 
 #[test]
 fn a_lease_that_lapses_is_counted() {
-    run(async {
+    with_python("prometheus_client", async {
         let bus = Bus::with(|config| config.lease = Duration::from_millis(50)).await;
         let mut producer = Peer::producer(&bus).await;
         let mut scheduler = Peer::scheduler(&bus, 1).await;
@@ -210,7 +211,7 @@ fn a_lease_that_lapses_is_counted() {
 
 #[test]
 fn commits_are_timed_where_there_is_a_disk() {
-    run(async {
+    with_python("prometheus_client", async {
         let directory = Directory::new("http-commits");
         let bus = Bus::with(|config| config.data = Some(directory.0.clone())).await;
         let _peers = busy(&bus).await;

@@ -9,9 +9,10 @@ use futures_lite::{AsyncBufReadExt, StreamExt};
 use sched_core::Priority;
 use sched_core::bus::{Role, TestJob};
 use sched_runtime_smol::bus::BusClient;
+use sched_tests::missing::with_python;
 use smol::process::{Child, ChildStdout, Command};
 
-use crate::support::{Bus, client_at, run};
+use crate::support::{Bus, client_at};
 
 const JOBS: u64 = 10;
 
@@ -60,7 +61,7 @@ fn python_everywhere() {
 
 #[test]
 fn our_clients_answer_the_pings_of_a_python_bus() {
-    with_python(async {
+    with_python("websockets", async {
         let mut bus = Script::start("bus", &["ping"]);
         let address = bus.address().await;
         let producer = client_at(address, Role::Producer);
@@ -80,7 +81,7 @@ fn our_clients_answer_the_pings_of_a_python_bus() {
 
 /// All jobs of a producer arrive at a scheduler, in order.
 fn combination(producer: By, bus: By, scheduler: By) {
-    with_python(async {
+    with_python("websockets", async {
         let bus = AnyBus::start(bus).await;
         let (address, mut bus) = (bus.address, bus);
         let mut scheduler = AnyScheduler::start(scheduler, address);
@@ -201,21 +202,4 @@ impl Script {
     async fn ends_well(mut self) {
         assert!(self.child.status().await.unwrap().success());
     }
-}
-
-/// Runs a test if Python and its library `websockets` are there. Where they
-/// are not, it says so; where tests must prove something (`CI` is set), it
-/// fails.
-fn with_python(test: impl Future<Output = ()>) {
-    run(async {
-        let mut python = Command::new("python3");
-        let found = python.args(["-c", "import websockets"]).stderr(Stdio::null()).status().await;
-        if found.is_ok_and(|status| status.success()) {
-            test.await;
-            return;
-        }
-        let missing = "NOT TESTED: python3 with the library websockets is not installed";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        eprintln!("{missing}");
-    });
 }

@@ -1,6 +1,7 @@
 //! axe-core finds nothing that keeps anybody out.
 
-use sched_tests::browser::{Key, Tab, in_a_browser, skip};
+use sched_tests::browser::{Key, Tab, in_a_browser};
+use sched_tests::missing::skip;
 
 use crate::motley::Motley;
 use crate::scene::{open, shows_the_snapshot};

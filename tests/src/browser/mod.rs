@@ -7,7 +7,6 @@ mod launch;
 mod tab;
 
 use std::future::Future;
-use std::io::Write;
 use std::time::Duration;
 
 use futures_lite::FutureExt;
@@ -16,6 +15,7 @@ use smol::lock::Semaphore;
 
 use self::launch::Launched;
 pub use self::tab::{Key, Tab, Work};
+use crate::missing::skip;
 
 /// After this long a test has failed: what it waits for does not happen.
 const GUARD: Duration = Duration::from_secs(120);
@@ -55,16 +55,4 @@ async fn in_time<T>(what: impl Future<Output = T>) -> Option<T> {
         None
     };
     async { Some(what.await) }.or(late).await
-}
-
-/// Says that this test tests nothing, past the test harness, which keeps the
-/// words of what passes to itself.
-///
-/// # Panics
-///
-/// `CI` is set: there, nothing may be missing.
-pub fn skip(why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{why}, and CI is set");
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _nobody_reads = writeln!(std::io::stderr(), "{name}: skipped: {why}");
 }

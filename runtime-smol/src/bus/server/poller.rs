@@ -13,6 +13,8 @@
 //!   for the hub, which is woken in turn, perhaps on another thread. Here who
 //!   can be read is a list, and who reads is already awake.
 //!
+//! Before it sleeps the hub may look on for a moment, see [`Lull`].
+//!
 //! Everything that is not a socket (other tasks, timers, the disk) calls by a
 //! [`Waker`], as it would call any task. It rings a bell, which is part of the
 //! same set, and is rung only when the hub sleeps.
