@@ -1,7 +1,6 @@
 //! However often and however much is asked for, the bus holds little of it, and
 //! whoever reads gets all of it.
 
-use futures_lite::AsyncWriteExt;
 use serde_json::Value;
 
 use crate::support::{Bus, run};
@@ -14,13 +13,6 @@ const OUTBOX: usize = 64 * 1024;
 /// and sockets hold together.
 const RUNS: u64 = 1200;
 const OUTPUT: usize = 8000;
-
-/// Says the same thing many times, in one write.
-async fn says_at_once(peer: &mut Peer, text: &str, times: usize) {
-    let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
-    frame.extend_from_slice(text.as_bytes());
-    peer.raw.0.get_mut().write_all(&frame.repeat(times)).await.unwrap();
-}
 
 async fn next(peer: &mut Peer) -> Value {
     serde_json::from_str(&peer.raw.text().await).unwrap()
@@ -62,7 +54,7 @@ fn thousands_of_snapshots_asked_for_at_once_are_few() {
         }
         let mut greedy = Peer::register(&bus, r#""type":"observer""#).await;
         let before = bus.stats().await.broker;
-        says_at_once(&mut greedy, r#"{"cmd":"subscribe"}"#, MANY).await;
+        greedy.raw.say_at_once(r#"{"cmd":"subscribe"}"#, MANY).await;
         let all = before.messages + MANY as u64;
         let after = bus.until(move |now| now.broker.messages >= all).await.broker;
         producer.submits(0).await;
@@ -94,7 +86,7 @@ fn what_was_missed_is_told_a_piece_at_a_time_however_often_it_is_asked_for() {
         run_jobs(&bus, &mut producer, &mut scheduler, 100).await;
         let mut greedy = Peer::register(&bus, r#""type":"observer""#).await;
         let before = bus.stats().await.broker;
-        says_at_once(&mut greedy, r#"{"cmd":"subscribe","since":0}"#, MANY).await;
+        greedy.raw.say_at_once(r#"{"cmd":"subscribe","since":0}"#, MANY).await;
         let all = before.messages + MANY as u64;
         let mut most = 0;
         loop {
