@@ -99,7 +99,9 @@ impl FanOut {
                 }
             }
         }
-        too_slow.iter().for_each(|client| self.forget(*client));
+        // They are in the order of the listeners: one pass is enough for all.
+        let mut slow = too_slow.iter().peekable();
+        self.listeners.retain(|(client, _)| slow.next_if_eq(&client).is_none());
         too_slow
     }
 }

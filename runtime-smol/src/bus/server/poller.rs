@@ -114,15 +114,13 @@ impl Poller {
     /// Waits until somebody can be read, somebody calls, or it is `until`.
     /// Calls since the last time count.
     pub(super) fn wait(&mut self, until: Option<Instant>, found: &mut Found) {
-        if self.something_comes_at_once(found) {
-            self.bell.wake_up();
-            return;
+        if !self.something_comes_at_once(found) {
+            let most = match self.bell.fall_asleep() {
+                true => until.map(|until| until.saturating_duration_since(Instant::now())),
+                false => Some(Duration::ZERO),
+            };
+            self.epoll.wait(most, &mut found.0);
         }
-        let most = match self.bell.fall_asleep() {
-            true => until.map(|until| until.saturating_duration_since(Instant::now())),
-            false => Some(Duration::ZERO),
-        };
-        self.epoll.wait(most, &mut found.0);
         self.bell.wake_up();
     }
 
