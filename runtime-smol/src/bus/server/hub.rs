@@ -1,28 +1,26 @@
 //! The owner of the broker and of all clients.
 
-use std::fmt;
-use std::io;
+mod input;
+mod sending;
+
 use std::iter::from_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time;
 
 use async_channel::{Receiver, Sender};
 use async_tungstenite::tungstenite::protocol::Role as Side;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use async_tungstenite::tungstenite::{Bytes, Error as WsError};
 use futures_lite::Stream;
-use hyper::StatusCode;
 use sched_core::bus::{Broker, BrokerEvent};
 use sched_core::{ClientId, Instant};
 
-use super::super::outbox::{Backlog, NotTaken};
+pub(super) use self::input::{Input, NotAdmitted, Watch};
+use super::super::outbox::Backlog;
 use super::super::receiver::{End, Incoming, Received};
 use super::super::wire;
 use super::INBOX;
-use super::admission::Refusal;
 use super::client::{Client, Clients, Newcomer};
 use super::disk::{Disk, Verdict};
 use super::fan_out::FanOut;
@@ -30,40 +28,6 @@ use super::fault_log::FaultLog;
 use super::poller::{Found, Poller};
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
-
-/// How many bytes of events a client that is behind is given in one turn, at
-/// most, so that a turn ends.
-const MOST_MISSED: usize = 64 * 1024;
-
-/// What connections and handles tell the hub.
-#[derive(Debug)]
-pub(super) enum Input {
-    Connected(Newcomer),
-    NotAdmitted(SocketAddr, NotAdmitted),
-    TurnedAway(SocketAddr),
-    AcceptFailed(io::Error),
-    HttpAnswered,
-    Watch(Watch),
-    KeptEvents(Sender<Vec<Arc<str>>>),
-    Shutdown,
-}
-
-/// Somebody who waits for the counts to be so.
-pub(super) struct Watch {
-    pub(super) so: Box<dyn Fn(&BusStats) -> bool + Send>,
-    pub(super) reply: Sender<BusStats>,
-}
-
-/// Why a connection did not become a client.
-#[derive(Debug)]
-pub(super) enum NotAdmitted {
-    Refused(Refusal),
-    Garbage(WsError),
-    NotServed(StatusCode),
-    NotHttp(hyper::Error),
-    Late,
-    Stopping,
-}
 
 /// The owner of the broker and of all clients. It never waits for one of them,
 /// nor for the disk.
@@ -286,13 +250,6 @@ impl Hub {
         slow.into_iter().for_each(|client| self.drop_slow(client));
     }
 
-    /// Sends what has been collected for the schedulers of version 0.
-    fn fan_out(&mut self) {
-        for client in self.fan_out.flush() {
-            self.drop_slow(client);
-        }
-    }
-
     fn connected(&mut self, newcomer: Newcomer) {
         let (id, peer) = (newcomer.id, newcomer.peer);
         let client = match newcomer.into_client(&self.poller) {
@@ -343,96 +300,6 @@ impl Hub {
             NotAdmitted::Stopping => return,
         }
         self.log.tell(&peer, why);
-    }
-
-    /// Sends what the broker wants sent, and to those who are behind what they
-    /// have room for.
-    fn transmit(&mut self) {
-        self.pass_messages_on();
-        let waiting = self.tell_missed();
-        while let Some(client) = self.broker.poll_slow() {
-            self.drop_slow(client);
-        }
-        // Who has caught up may be sent a snapshot.
-        self.pass_messages_on();
-        for client in std::mem::take(&mut self.queued) {
-            let Some(outbox) = self.clients.get(&client).map(Client::outbox) else { continue };
-            outbox.flush();
-            if !outbox.has_room() {
-                self.broker.hold_back(client);
-            }
-        }
-        for client in waiting {
-            if let Some(client) = self.clients.get(&client) {
-                client.call_when_room();
-            }
-        }
-    }
-
-    /// Gives those who are behind a piece of what they have missed. Returns who
-    /// may be given more.
-    fn tell_missed(&mut self) -> Vec<ClientId> {
-        let mut waiting = Vec::new();
-        for id in self.broker.behind().collect::<Vec<_>>() {
-            let Some(outbox) = self.clients.get(&id).map(|it| it.outbox().clone()) else {
-                continue;
-            };
-            let (mut told, mut is_done) = (0, outbox.is_closed());
-            while !is_done && told < MOST_MISSED && outbox.has_room() {
-                match self.broker.poll_missed(id) {
-                    Some(frame) => {
-                        told += frame.len();
-                        self.queue(id, wire::text(Side::Server, &frame));
-                    }
-                    None => is_done = true,
-                }
-            }
-            if !is_done {
-                waiting.push(id);
-            }
-        }
-        waiting
-    }
-
-    /// Passes on what the broker wants sent. A frame is encoded once: those who
-    /// receive the same one come in a row.
-    fn pass_messages_on(&mut self) {
-        let mut encoded: Option<(Arc<str>, Bytes)> = None;
-        while let Some(transmit) = self.broker.poll_transmit() {
-            let wire = match encoded.take() {
-                Some((frame, wire)) if Arc::ptr_eq(&frame, &transmit.frame) => wire,
-                _ => wire::text(Side::Server, &transmit.frame),
-            };
-            self.queue(transmit.to, wire.clone());
-            encoded = Some((transmit.frame, wire));
-        }
-    }
-
-    /// What one client is sent in one turn goes out together.
-    fn queue(&mut self, to: ClientId, frame: Bytes) {
-        let Some(client) = self.clients.get(&to) else { return };
-        match client.outbox().queue(frame) {
-            // The frames of one client mostly come in a row.
-            Ok(()) if self.queued.last() == Some(&to) => {}
-            Ok(()) => self.queued.push(to),
-            Err(NotTaken::Full) => self.drop_slow(to),
-            // Its reason has been told already.
-            Err(NotTaken::Closed) => {}
-        }
-    }
-
-    fn drop_slow(&mut self, to: ClientId) {
-        // Its reason has been told already if it is closed.
-        let Some(client) = self.clients.get(&to).filter(|it| !it.outbox().is_closed()) else {
-            return;
-        };
-        let peer = client.peer();
-        let goodbye = wire::close(Side::Server, CloseCode::Policy, "slow_consumer");
-        client.outbox().close(goodbye, Backlog::Drop);
-        self.stats.slow_consumers += 1;
-        self.broker.end_roles(self.clock.now(), to);
-        self.log.tell(&peer, &"closed: it does not read what it is sent (slow_consumer)");
-        self.tell(BusEvent::SlowConsumer { client: to, peer });
     }
 
     fn pass_events_on(&mut self) {
@@ -495,24 +362,5 @@ impl Drop for Hub {
     fn drop(&mut self) {
         self.input.close();
         self.clients.values().for_each(|client| client.outbox().abort());
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for NotAdmitted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) => write!(f, "handshake refused: {why}"),
-            Self::Garbage(error) => write!(f, "not a handshake: {error}"),
-            Self::NotServed(status) => write!(f, "not a handshake: answered with {status}"),
-            Self::NotHttp(error) => write!(f, "not a handshake, nor HTTP: {error}"),
-            Self::Late => f.write_str("handshake not finished in time"),
-            Self::Stopping => f.write_str("the bus is shutting down"),
-        }
     }
 }
