@@ -9,21 +9,15 @@ use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::job::{Ending, Job, Lease, Phase};
-use super::remote::{Remote, RemoteMode};
-use super::store::{StoredIds, StoredJob, StoredPhase};
-use super::story::{Details, Ended};
-use super::{About, Exchange, ExchangeConfig, Peer, RestoreError, Unsaved};
+use super::job::{Ending, Job, Phase};
+use super::remote::RemoteMode;
+use super::story::Details;
+use super::{About, Exchange, Unsaved};
 use crate::bus::v1::{
-    AdminVerb, Durability, ErrorCode, Registration, Reply, Submission, SubmitOptions, WireState,
+    AdminVerb, Durability, ErrorCode, Reply, Submission, SubmitOptions, WireState,
 };
-use crate::id::{BinIndex, ClientId, JobId, LeaseId, SessionId};
-use crate::priority::Priority;
+use crate::id::{BinIndex, ClientId, JobId};
 use crate::time::Instant;
-
-/// How often an assignment is sent again. Whoever loses its connection after
-/// each of these cannot take it: its lease is left to lapse.
-const MOST_REMINDERS: u8 = 3;
 
 /// The options of a submission in an assignment, in bytes, at most: six numbers
 /// or words with their names, and a key of 256 bytes, each of which may be
@@ -32,140 +26,6 @@ const LONGEST_OPTIONS: usize = 2048;
 
 /// What surrounds payload and options in an assignment, in bytes, at most.
 const AROUND_PAYLOAD: usize = 256;
-
-/// Coming and going.
-impl Exchange {
-    /// A client takes a role, and speaks version 1 from now on. One whose roles
-    /// were ended takes none.
-    pub fn register(&mut self, now: Instant, client: ClientId, as_what: &Registration<'_>) {
-        let now = self.begin(now);
-        if self.leaving.contains_key(&client) {
-            return self.finish(now);
-        }
-        let is_scheduler = as_what.role == "scheduler";
-        if is_scheduler && as_what.slots == 0 {
-            self.refuse(
-                client,
-                None,
-                ErrorCode::BadParams,
-                "a scheduler has \"slots\", at least 1",
-            );
-            return self.finish(now);
-        }
-        let before = self.peers.get(&client).copied();
-        let ours = self.first_session + 1..=self.ids.session;
-        let resumed = as_what.session.filter(|session| ours.contains(&session.number()));
-        let session = before.map(|peer| peer.session).or(resumed);
-        let session = session.unwrap_or_else(|| self.next_session());
-        let remote = match before.and_then(|peer| peer.remote) {
-            None if is_scheduler => Some(self.attach(client, session, as_what)),
-            other => other,
-        };
-        self.peers.insert(client, Peer { session, remote });
-        self.welcome(client, session);
-        if let Some(remote) = remote {
-            self.heard(now, remote);
-            self.remind(remote);
-        }
-        self.finish(now);
-    }
-
-    /// A client's connection has ended; in order, or because it broke.
-    pub fn disconnect(&mut self, now: Instant, client: ClientId, in_order: bool) {
-        let now = self.begin(now);
-        self.detach(client, in_order);
-        self.leaving.remove(&client);
-        self.finish(now);
-    }
-
-    /// A client is told nothing any more: its connection is being closed. What
-    /// it has said before is still heard, and what it submits is its session's,
-    /// with which it may come back.
-    pub fn end_roles(&mut self, now: Instant, client: ClientId) {
-        let now = self.begin(now);
-        self.detach(client, false);
-        self.finish(now);
-    }
-
-    fn detach(&mut self, client: ClientId, in_order: bool) {
-        let Some(remote) = self.forget_peer(client).and_then(|peer| peer.remote) else { return };
-        if let Some(it) = self.remotes.get_mut(remote) {
-            it.client = None;
-        }
-        self.refresh(remote);
-        if in_order {
-            self.end_all_leases(remote);
-        }
-        self.drop_if_gone(remote);
-    }
-
-    fn forget_peer(&mut self, client: ClientId) -> Option<Peer> {
-        self.stop_telling(client);
-        let peer = self.peers.remove(&client)?;
-        self.leaving.insert(client, peer.session);
-        Some(peer)
-    }
-
-    /// The scheduler of this session, with this connection.
-    fn attach(&mut self, client: ClientId, session: SessionId, as_what: &Registration<'_>) -> u32 {
-        let handle = self.remotes.handle(session).unwrap_or_else(|| {
-            let name =
-                as_what.name.as_deref().map_or_else(|| session.to_string().into(), Arc::from);
-            let now = self.now;
-            self.remotes.insert(session, || Remote::new(session, name, as_what.slots, now))
-        });
-        if let Some(it) = self.remotes.get_mut(handle) {
-            it.slots = as_what.slots;
-            if let Some(name) = &as_what.name {
-                it.name = (&**name).into();
-            }
-            let old = it.client.replace(client).filter(|old| *old != client);
-            if let Some(old) = old {
-                self.forget_peer(old);
-                self.closes.push_back(old);
-            }
-        }
-        self.refresh(handle);
-        handle
-    }
-
-    /// Tells a scheduler again what it may not have heard on its last connection.
-    /// Of what it is to end it is told no more than that: it would begin it.
-    fn remind(&mut self, remote: u32) {
-        let held: Vec<u32> = self
-            .remotes
-            .get(remote)
-            .map(|it| it.leases.values().copied().collect())
-            .unwrap_or_default();
-        for handle in held {
-            let Some(lease) = self.jobs.get_mut(handle).and_then(Job::lease_mut) else { continue };
-            if lease.ending.is_some() {
-                self.send_revocation(handle);
-            } else if lease.started.is_none() && lease.reminders < MOST_REMINDERS {
-                lease.reminders += 1;
-                self.send_assignment(handle);
-            }
-        }
-    }
-
-    fn welcome(&mut self, client: ClientId, session: SessionId) {
-        let config = &self.config;
-        let reply = Reply::Welcome {
-            v: 1,
-            session: session.to_string(),
-            durability: config.durability,
-            beat_ms: config.beat.as_millis() as u64,
-            lease_ms: config.lease.as_millis() as u64,
-            max_frame: config.max_frame,
-            seq: self.story.seq,
-        };
-        if session.number() <= self.safe_sessions || config.durability == Durability::Memory {
-            self.send_now(client, &reply);
-        } else {
-            self.send(client, &reply);
-        }
-    }
-}
 
 /// Jobs.
 impl Exchange {
@@ -288,7 +148,7 @@ impl Exchange {
     }
 
     /// A key stands for this job until then.
-    fn add_key(&mut self, key: &str, job: JobId, end: Instant) {
+    pub(super) fn add_key(&mut self, key: &str, job: JobId, end: Instant) {
         let key: Arc<str> = key.into();
         self.keys.insert(key.clone(), job);
         self.key_ends.push_back((end, job, key));
@@ -377,160 +237,5 @@ impl Exchange {
             self.refresh(*handle);
         }
         !handles.is_empty()
-    }
-}
-
-/// After a restart.
-impl Exchange {
-    /// An exchange with what was on disk: the record of the ids, if there was
-    /// one, and those of the jobs, in any order.
-    ///
-    /// Leases go on: a scheduler that comes back with its session within the
-    /// time of a lease keeps what it has.
-    ///
-    /// # Errors
-    ///
-    /// A record cannot be read. Nothing may be started without it: some job
-    /// would be lost, or run twice.
-    pub fn restore<'a>(
-        now: Instant,
-        config: ExchangeConfig,
-        ids: Option<&str>,
-        records: impl IntoIterator<Item = (JobId, &'a str)>,
-    ) -> Result<Self, RestoreError> {
-        let mut exchange = Self::new(config);
-        exchange.now = now;
-        if let Some(text) = ids {
-            let ids: StoredIds =
-                serde_json::from_str(text).map_err(|error| RestoreError::new(None, &error))?;
-            exchange.ids = ids;
-            exchange.ids_stored = ids;
-            (exchange.first_session, exchange.safe_sessions) = (0, ids.session);
-            exchange.story.seq = ids.seq;
-        }
-        let mut ended = Vec::new();
-        for (id, text) in records {
-            let stored: StoredJob<'_> =
-                serde_json::from_str(text).map_err(|error| RestoreError::new(Some(id), &error))?;
-            exchange.ids.job = exchange.ids.job.max(id.count());
-            exchange.take_back(now, id, stored, &mut ended)?;
-        }
-        ended.sort_unstable_by_key(|(at, id, _)| (*at, *id));
-        for (_, id, change) in ended {
-            exchange.ended.push_back((id, Ended::Told(change)));
-        }
-        exchange.forget_outcomes();
-        exchange.key_ends.make_contiguous().sort_unstable();
-        exchange.find_evictions();
-        exchange.reserve_ids();
-        Ok(exchange)
-    }
-
-    /// A scheduler that has more than its slots was asked to evict for what it
-    /// was given last.
-    fn find_evictions(&mut self) {
-        let remotes: Vec<u32> = self.remotes.handles().collect();
-        for remote in remotes {
-            let Some(it) = self.remotes.get_mut(remote).filter(|it| it.is_over_full()) else {
-                continue;
-            };
-            let waits = |handle: u32| {
-                let lease = self.jobs.get(handle).and_then(Job::lease);
-                lease.is_some_and(|lease| lease.started.is_none())
-            };
-            let newest = it.leases.iter().rev().find(|(_, handle)| waits(**handle));
-            if let Some((lease, handle)) = newest.map(|(lease, handle)| (*lease, *handle)) {
-                it.evicting = Some(lease);
-                it.victims.remove(handle);
-            }
-        }
-    }
-
-    fn take_back(
-        &mut self,
-        now: Instant,
-        id: JobId,
-        stored: StoredJob<'_>,
-        ended: &mut Vec<(u64, JobId, Box<RawValue>)>,
-    ) -> Result<(), RestoreError> {
-        let missing = |what| RestoreError::without(id, what);
-        let submitted = stored.submitted.map(Instant::from_nanos);
-        if let Some(key) = &stored.opts.key {
-            let end =
-                submitted.ok_or_else(|| missing("time of submission"))? + self.config.key_window;
-            if end > now {
-                self.add_key(key, id, end);
-            }
-        }
-        if let StoredPhase::Ended { change, at } = stored.phase {
-            ended.push((at, id, change));
-            return Ok(());
-        }
-        let payload = stored.payload.ok_or_else(|| missing("payload"))?.into_owned();
-        let priority = Priority::new(stored.priority.ok_or_else(|| missing("priority"))?);
-        let submitted = submitted.ok_or_else(|| missing("time of submission"))?;
-        let owner = stored.owner.map(SessionId::new);
-        let mut job = Job::new(id, payload, priority, stored.opts, owner, submitted);
-        job.attempt = stored.attempt;
-        (job.starts, job.evictions, job.lost) = (stored.starts, stored.evictions, stored.lost);
-        match stored.phase {
-            StoredPhase::Ended { .. } => {}
-            StoredPhase::Pending => {
-                let handle = self.add_job(job);
-                self.enqueue(handle);
-            }
-            StoredPhase::BackingOff { until } => {
-                job.phase = Phase::BackingOff { until: Instant::from_nanos(until) };
-                let handle = self.add_job(job);
-                self.backing_off += 1;
-                self.waiting.add(priority);
-                self.arm(handle);
-            }
-            StoredPhase::Leased {
-                lease,
-                session,
-                name,
-                slots,
-                level,
-                started,
-                cancelled,
-                expired,
-            } => {
-                let handle = self.add_job(job);
-                self.ids.lease = self.ids.lease.max(lease);
-                self.ids.session = self.ids.session.max(session);
-                let session = SessionId::new(session);
-                let remote = self.remotes.handle(session).unwrap_or_else(|| {
-                    self.remotes.insert(session, || Remote::new(session, name.into(), slots, now))
-                });
-                // A deadline that has come comes again.
-                let expired = expired.then_some(Ending::Expired);
-                let ending = cancelled.then_some(Ending::Cancelled).or(expired);
-                let lease = Lease {
-                    expires: Some(now + self.config.lease),
-                    started: started.map(Instant::from_nanos),
-                    ending,
-                    ..Lease::new(LeaseId::new(lease), remote, level)
-                };
-                self.take_lease_back(handle, lease);
-            }
-        }
-        Ok(())
-    }
-
-    fn take_lease_back(&mut self, handle: u32, lease: Lease) {
-        let (id, remote, level) = (lease.id, lease.remote, lease.level);
-        let spared = lease.ending.is_some();
-        self.leases.insert(id, handle);
-        let Some(job) = self.jobs.get_mut(handle) else { return };
-        job.phase = Phase::Leased(Box::new(lease));
-        let spared = spared || job.is_shielded(&self.config);
-        if let Some(it) = self.remotes.get_mut(remote) {
-            it.leases.insert(id, handle);
-            if !spared {
-                it.victims.insert(handle, core::cmp::Reverse((level, id)));
-            }
-        }
-        self.arm(handle);
     }
 }
