@@ -104,6 +104,11 @@ impl Found {
         Self(Vec::with_capacity(events))
     }
 
+    /// How many, and the bell if it was rung.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether the time is up: not even the bell was rung.
     pub(crate) fn is_nothing(&self) -> bool {
         self.0.is_empty()

@@ -79,7 +79,7 @@ impl Hub {
         let waker = self.poller.waker();
         let mut cx = Context::from_waker(&waker);
         let mut found = Found::nothing();
-        while self.turn(&mut cx, &found) {
+        while self.turn(&mut cx, &mut found) {
             self.poller.wait(self.due(), &mut found);
         }
         self.log.end_period();
@@ -91,11 +91,10 @@ impl Hub {
 
     /// Does what there is to do, so that what follows from it is sent together.
     /// `false`: nobody can send input any more.
-    fn turn(&mut self, cx: &mut Context<'_>, found: &Found) -> bool {
-        // Of all that is read in one turn it is said that it came now.
-        let now = time::Instant::now();
-        for (client, ends) in found.readable() {
-            self.read(client, ends, now);
+    fn turn(&mut self, cx: &mut Context<'_>, found: &mut Found) -> bool {
+        self.read_from(found);
+        while self.poller.finds_more(found) {
+            self.read_from(found);
         }
         for client in self.poller.called() {
             self.look_after(client);
@@ -198,6 +197,14 @@ impl Hub {
                 let _gone = reply.try_send(events);
             }
             Input::Shutdown => self.shut_down(),
+        }
+    }
+
+    fn read_from(&mut self, found: &Found) {
+        // Of all that was found together it is said that it came now.
+        let now = time::Instant::now();
+        for (client, ends) in found.readable() {
+            self.read(client, ends, now);
         }
     }
 

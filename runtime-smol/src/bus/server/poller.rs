@@ -7,8 +7,9 @@
 //! - The reactor forgets who waits for a socket when it has told them once, so
 //!   every message needs a system call that asks again, and every turn four
 //!   more for the reactor's own timer and bell. Here a socket is registered
-//!   once, and a turn is one system call. The system says once that something
-//!   has come in, and need not look in the next turn whether it is still there.
+//!   once, and a turn is one system call, or some more if many speak. The system
+//!   says once that something has come in, and need not look in the next turn
+//!   whether it is still there.
 //! - A task that is woken is queued, polled, and then queues what it has read
 //!   for the hub, which is woken in turn, perhaps on another thread. Here who
 //!   can be read is a list, and who reads is already awake.
@@ -32,9 +33,13 @@ use sched_core::ClientId;
 use super::lull::Lull;
 use crate::epoll::{self, Epoll, Told};
 
-/// Events taken in one turn, at most, so that a turn ends: what follows from it
-/// is sent at its end. The others come next, before those that have had theirs.
+/// Events taken at once, at most; the others come next, before those that have
+/// had theirs. A turn that has had so many does not [go on](Poller::finds_more),
+/// so that it ends: what follows from it is sent at its end.
 const EVENTS: usize = 256;
+
+/// So many at once are some of those who speak one after another.
+const SEVERAL: usize = 2;
 
 /// The sockets of all clients, and the bell.
 #[derive(Debug)]
@@ -45,8 +50,11 @@ pub(super) struct Poller {
     lull: Lull,
 }
 
-/// What a [wait](Poller::wait) has found.
-pub(super) struct Found(epoll::Found);
+/// What a [wait](Poller::wait) has found, and all of its turn.
+pub(super) struct Found {
+    events: epoll::Found,
+    in_this_turn: usize,
+}
 
 /// Wakes the hub's thread.
 #[derive(Debug)]
@@ -119,9 +127,23 @@ impl Poller {
                 true => until.map(|until| until.saturating_duration_since(Instant::now())),
                 false => Some(Duration::ZERO),
             };
-            self.epoll.wait(most, &mut found.0);
+            self.epoll.wait(most, &mut found.events);
         }
         self.bell.wake_up();
+        found.in_this_turn = found.events.count();
+    }
+
+    /// Looks whether others can be read by now, after all who were found have
+    /// been. If many speak, the first are found when they have spoken and the
+    /// last have not; what is sent to all of them together, or for all of them
+    /// to another, costs less than for each. Who comes alone waits for nobody.
+    pub(super) fn finds_more(&self, found: &mut Found) -> bool {
+        if found.events.count() < SEVERAL || found.in_this_turn >= EVENTS {
+            return false;
+        }
+        self.epoll.wait(Some(Duration::ZERO), &mut found.events);
+        found.in_this_turn += found.events.count();
+        !found.events.is_nothing()
     }
 
     /// Looks on for a moment, if it is a good one.
@@ -141,8 +163,8 @@ impl Poller {
     }
 
     fn look(&self, found: &mut Found) -> bool {
-        self.epoll.wait(Some(Duration::ZERO), &mut found.0);
-        !found.0.is_nothing() || self.bell.is_rung()
+        self.epoll.wait(Some(Duration::ZERO), &mut found.events);
+        !found.events.is_nothing() || self.bell.is_rung()
     }
 
     /// Those whose wakers were called, since the last time.
@@ -153,12 +175,12 @@ impl Poller {
 
 impl Found {
     pub(super) fn nothing() -> Self {
-        Self(epoll::Found::at_most(EVENTS))
+        Self { events: epoll::Found::at_most(EVENTS), in_this_turn: 0 }
     }
 
     /// Those who can be read, and whether nothing will come after that.
     pub(super) fn readable(&self) -> impl Iterator<Item = (ClientId, bool)> {
-        self.0.events().map(|(number, ends)| (ClientId::new(number), ends))
+        self.events.events().map(|(number, ends)| (ClientId::new(number), ends))
     }
 }
 
@@ -240,6 +262,50 @@ mod tests {
         assert_eq!(wait(&mut poller, None), [ONE]);
         poller.remove(&near);
         assert_eq!(wait(&mut poller, soon()), []);
+    }
+
+    #[test]
+    fn who_speaks_meanwhile_is_found_in_the_same_turn_if_there_are_several() {
+        let mut poller = Poller::new().unwrap();
+        let pairs: Vec<_> = (0..3).map(|_| UnixStream::pair().unwrap()).collect();
+        for (number, (near, _)) in (1..).zip(&pairs) {
+            poller.add(near, ClientId::new(number)).unwrap();
+        }
+        let speak = |number: usize| (&pairs[number - 1].1).write_all(b"x").unwrap();
+        let mut found = Found::nothing();
+        speak(1);
+        poller.wait(None, &mut found);
+        speak(2);
+        assert!(!poller.finds_more(&mut found), "one alone is served at once");
+        speak(3);
+        poller.wait(None, &mut found);
+        assert!(found.readable().map(|(client, _)| client).eq([TWO, ClientId::new(3)]));
+        speak(1);
+        assert!(poller.finds_more(&mut found));
+        assert!(found.readable().map(|(client, _)| client).eq([ONE]));
+        assert!(!poller.finds_more(&mut found));
+    }
+
+    #[test]
+    fn a_turn_ends_though_everybody_goes_on_to_speak() {
+        let mut poller = Poller::new().unwrap();
+        let pairs: Vec<_> = (0..2).map(|_| UnixStream::pair().unwrap()).collect();
+        for (number, (near, _)) in (1..).zip(&pairs) {
+            poller.add(near, ClientId::new(number)).unwrap();
+        }
+        let all_speak = || pairs.iter().for_each(|(_, far)| (&*far).write_all(b"x").unwrap());
+        let mut found = Found::nothing();
+        all_speak();
+        poller.wait(None, &mut found);
+        let mut looks = 0;
+        loop {
+            all_speak();
+            if !poller.finds_more(&mut found) {
+                break;
+            }
+            looks += 1;
+        }
+        assert_eq!(looks, EVENTS / pairs.len() - 1);
     }
 
     #[test]
