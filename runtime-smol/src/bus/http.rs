@@ -126,7 +126,7 @@ impl Http {
 /// Says that nothing more comes, and reads what is left: closing a socket with
 /// unread bytes resets the connection, and that overtakes the answer.
 async fn end(socket: &mut Socket) {
-    let _already_broken = socket.tcp().get_ref().shutdown(Shutdown::Write);
+    let _already_broken = socket.tcp().and_then(|tcp| tcp.get_ref().shutdown(Shutdown::Write));
     let late = async {
         Timer::after(LINGER).await;
     };

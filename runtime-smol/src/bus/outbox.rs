@@ -1,18 +1,18 @@
-//! The frames that wait to be written to one connection, bounded in bytes.
+//! One connection's socket, and the frames that wait to be written to it,
+//! bounded in bytes.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io::{self, IoSlice};
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsRawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use async_channel::{Receiver, Sender};
 use async_tungstenite::tungstenite::Bytes;
 use async_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 use futures_lite::future::poll_fn;
 
-use super::tcp::{self, SharedTcp};
+use super::tcp::{self, Tcp};
 use super::wire;
 
 /// What a waiting frame costs beyond its bytes.
@@ -34,24 +34,32 @@ pub(super) const BATCH_FRAMES: usize = 64;
 ///
 /// A message to a thousand subscribers looks into a thousand outboxes, and the
 /// kernel's work in between has driven all of them out of the processor's
-/// nearest caches. So what an outbox is asked then comes first, and together.
+/// nearest caches, and their pages out of its tables. So what an outbox is asked
+/// then fits into one line of a cache, and these can [lie close to each
+/// other](Self::some); the rest is elsewhere.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(align(64))]
 pub(super) struct Outbox {
     /// Where whoever has something to send may write to itself.
-    tcp: Option<SharedTcp>,
-    state: Mutex<State>,
-    limit: usize,
-    /// Closed, like the outbox: nothing is ever sent through it.
-    open: (Sender<Infallible>, Receiver<Infallible>),
+    tcp: Option<Tcp>,
+    state: Mutex<Near>,
 }
 
-#[derive(Debug, Default)]
-#[repr(C)]
-struct State {
+const _: () = assert!(size_of::<Outbox>() == 64, "one line of a cache");
+
+/// What a [`send`](Outbox::send) looks at, and the way to the rest.
+#[derive(Debug)]
+struct Near {
     /// Known to be open and to have nothing to write; if not, it may be so all
     /// the same.
     idle: bool,
+    state: Box<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In bytes.
+    limit: usize,
     frames: VecDeque<Bytes>,
     /// The first of them has been written in part: nothing else may come next.
     begun: bool,
@@ -65,6 +73,8 @@ struct State {
     end: End,
     writer: Option<Waker>,
     pusher: Option<Waker>,
+    /// Who waits until it begins to close: one entry a task.
+    until_closed: Vec<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -96,21 +106,46 @@ pub(super) enum NotTaken {
 }
 
 impl Outbox {
-    /// An outbox that holds up to `limit` bytes.
+    /// An outbox that holds up to `limit` bytes, and has no socket yet.
     pub(super) fn new(limit: usize) -> Self {
-        Self { tcp: None, state: Mutex::default(), limit, open: async_channel::bounded(1) }
+        Self::of(State::new(limit))
     }
 
-    /// The same for a connection to which [`send`](Self::send) and
-    /// [`flush`](Self::flush) may write.
-    pub(super) fn onto(tcp: SharedTcp, limit: usize) -> Self {
-        Self { tcp: Some(tcp), ..Self::new(limit) }
+    /// The same for this connection.
+    pub(super) fn onto(tcp: Tcp, limit: usize) -> Self {
+        let mut outbox = Self::new(limit);
+        outbox.connect(tcp);
+        outbox
+    }
+
+    /// So many, side by side: nothing else is made in between.
+    pub(super) fn some(count: usize, limit: usize) -> Vec<Arc<Self>> {
+        let states: Vec<_> = (0..count).map(|_| State::new(limit)).collect();
+        states.into_iter().map(|state| Arc::new(Self::of(state))).collect()
+    }
+
+    const fn of(state: Box<State>) -> Self {
+        Self { tcp: None, state: Mutex::new(Near { idle: false, state }) }
+    }
+
+    /// Gives it its socket.
+    pub(super) fn connect(&mut self, tcp: Tcp) {
+        self.tcp = Some(tcp);
+    }
+
+    /// Its socket.
+    ///
+    /// # Errors
+    ///
+    /// It has none yet.
+    pub(super) fn tcp(&self) -> io::Result<&Tcp> {
+        self.tcp.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Adds a frame. An empty outbox takes any frame.
     pub(super) fn push(&self, frame: Bytes) -> Result<(), NotTaken> {
         let mut state = self.lock();
-        state.may_take(&frame, self.limit)?;
+        state.may_take(&frame)?;
         state.add(frame);
         wake(state, |state| &mut state.writer);
         Ok(())
@@ -120,10 +155,10 @@ impl Outbox {
     /// which must follow. Before it is full, it is flushed.
     pub(super) fn queue(&self, frame: Bytes) -> Result<(), NotTaken> {
         let mut state = self.lock();
-        if state.may_take(&frame, self.limit) == Err(NotTaken::Full) {
+        if state.may_take(&frame) == Err(NotTaken::Full) {
             self.write_queued(&mut state);
         }
-        state.may_take(&frame, self.limit)?;
+        state.may_take(&frame)?;
         state.add(frame);
         Ok(())
     }
@@ -144,10 +179,10 @@ impl Outbox {
     pub(super) fn send(&self, frames: &Bytes) -> Result<(), NotTaken> {
         let mut state = self.look();
         if !state.idle {
-            state.may_take(frames, self.limit)?;
+            state.may_take(frames)?;
             state.idle = state.frames.is_empty() && state.may_write();
         }
-        let written = match &self.tcp {
+        let written = match self.tcp.as_ref() {
             Some(tcp) if state.idle => so_far(tcp::send(tcp, frames)),
             _ => 0,
         };
@@ -160,9 +195,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// Has the processor fetch what a [`send`](Self::send) begins with. Each of
-    /// two places is far away, in the memory's time, if it was not used lately;
-    /// for several outboxes asked in a row, it is the same time.
+    /// Has the processor fetch what a [`send`](Self::send) begins with. It is far
+    /// away, in the memory's time, if it was not used lately; for several
+    /// outboxes asked in a row, it is the same time.
     pub(super) fn fetch(&self) {
         std::hint::black_box(self.tcp.as_ref().map(|tcp| tcp.as_raw_fd()));
     }
@@ -175,7 +210,7 @@ impl Outbox {
             Some(OpCode::Control(Control::Close)) => self.close(frame, Backlog::Drop),
             _ => {
                 let mut state = self.lock();
-                if matches!(state.end, End::Open) {
+                if !state.is_closed() {
                     state.pong = Some(frame);
                     wake(state, |state| &mut state.writer);
                 }
@@ -186,62 +221,64 @@ impl Outbox {
     /// Closes the outbox: `last` is written last. The first close counts.
     pub(super) fn close(&self, last: Bytes, backlog: Backlog) {
         let mut state = self.lock();
-        if matches!(state.end, End::Open) {
+        if !state.is_closed() {
             state.end = End::Closing(last);
             if backlog == Backlog::Drop {
                 state.give_up();
             }
         }
-        self.ended(state);
+        wake_all(state);
     }
 
     /// Closes the outbox for good: nothing more is written.
     pub(super) fn abort(&self) {
         let mut state = self.lock();
         state.end = End::Closed;
-        self.ended(state);
+        wake_all(state);
     }
 
     /// Whether the outbox is closing or closed.
     pub(super) fn is_closed(&self) -> bool {
-        self.open.1.is_closed()
+        self.look().is_closed()
     }
 
     /// Waits until the outbox begins to close.
     pub(super) async fn closed(&self) {
-        let _closed = self.open.1.recv().await;
+        poll_fn(|cx| self.poll_closed(cx)).await;
     }
 
-    /// The same as a stream, which ends then: cheaper to poll many times.
-    pub(super) fn until_closed(&self) -> Receiver<Infallible> {
-        self.open.1.clone()
+    /// Whether the outbox is closing or closed; calls when it is so.
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.look();
+        if state.is_closed() {
+            return Poll::Ready(());
+        }
+        if !state.until_closed.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.until_closed.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Waits until this frame would be taken and half of the room is free, or
     /// for the close. For one waiter at a time.
     pub(super) async fn room_for(&self, frame: &Bytes) {
-        let most = (self.limit / 2).min(self.limit.saturating_sub(frame.len() + FRAME_COST));
-        poll_fn(|cx| self.poll_bytes(most, cx)).await;
+        let limit = self.look().limit;
+        let most = (limit / 2).min(limit.saturating_sub(frame.len() + FRAME_COST));
+        poll_fn(|cx| self.lock().poll_bytes(most, cx)).await;
     }
 
     /// Whether half of the room is free, or it is closed; calls when it is so.
     /// For one waiter at a time.
     pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_bytes(self.limit / 2, cx)
+        let mut state = self.lock();
+        let most = state.limit / 2;
+        state.poll_bytes(most, cx)
     }
 
     /// Whether half of the room is free.
     pub(super) fn has_room(&self) -> bool {
-        self.look().bytes <= self.limit / 2
-    }
-
-    fn poll_bytes(&self, most: usize, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if state.bytes <= most || self.is_closed() {
-            return Poll::Ready(());
-        }
-        state.pusher = Some(cx.waker().clone());
-        Poll::Pending
+        let state = self.look();
+        state.bytes <= state.limit / 2
     }
 
     /// The bytes that wait.
@@ -301,35 +338,59 @@ impl Outbox {
         }
     }
 
-    fn ended(&self, state: MutexGuard<'_, State>) {
-        wake(state, |state| &mut state.writer);
-        // First: who looks for room after it is woken, or was about to wait, sees it.
-        self.open.1.close();
-        wake(self.lock(), |state| &mut state.pusher);
-    }
-
     /// For whoever may change anything.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Near> {
         let mut state = self.look();
         state.idle = false;
         state
     }
 
-    fn look(&self) -> MutexGuard<'_, State> {
+    fn look(&self) -> MutexGuard<'_, Near> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Deref for Near {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Near {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
 impl State {
+    fn new(limit: usize) -> Box<Self> {
+        Box::new(Self { limit, ..Self::default() })
+    }
+
     /// Whether a frame can be taken now.
-    fn may_take(&self, frame: &Bytes, limit: usize) -> Result<(), NotTaken> {
+    fn may_take(&self, frame: &Bytes) -> Result<(), NotTaken> {
         match self.end {
-            End::Open if self.bytes > 0 && self.bytes + frame.len() + FRAME_COST > limit => {
+            End::Open if self.bytes > 0 && self.bytes + frame.len() + FRAME_COST > self.limit => {
                 Err(NotTaken::Full)
             }
             End::Open => Ok(()),
             End::Closing(_) | End::Closed => Err(NotTaken::Closed),
         }
+    }
+
+    /// Whether no more than so much waits, or it is closed; calls when it is so.
+    fn poll_bytes(&mut self, most: usize, cx: &Context<'_>) -> Poll<()> {
+        if self.bytes <= most || self.is_closed() {
+            return Poll::Ready(());
+        }
+        self.pusher = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    const fn is_closed(&self) -> bool {
+        !matches!(self.end, End::Open)
     }
 
     /// Whether what comes next is the first of the frames.
@@ -403,12 +464,21 @@ fn so_far(written: io::Result<usize>) -> usize {
 }
 
 /// Wakes a task after the lock is released: it would only wait for it.
-fn wake(mut state: MutexGuard<'_, State>, which: impl FnOnce(&mut State) -> &mut Option<Waker>) {
+fn wake(mut state: MutexGuard<'_, Near>, which: impl FnOnce(&mut State) -> &mut Option<Waker>) {
     let waker = which(&mut state).take();
     drop(state);
     if let Some(waker) = waker {
         waker.wake();
     }
+}
+
+/// The same for everybody who waits.
+fn wake_all(mut state: MutexGuard<'_, Near>) {
+    let State { writer, pusher, until_closed, .. } = &mut **state;
+    let wakers: Vec<_> =
+        writer.take().into_iter().chain(pusher.take()).chain(until_closed.drain(..)).collect();
+    drop(state);
+    wakers.into_iter().for_each(Waker::wake);
 }
 
 #[cfg(test)]

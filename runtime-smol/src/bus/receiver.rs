@@ -1,6 +1,5 @@
 //! The one task that reads from a connection, and what ends it.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,7 +31,6 @@ pub(super) struct Receiver {
     web_socket: WebSocketStream<Socket>,
     outbox: Arc<Outbox>,
     writer: Task<()>,
-    closed: Pin<Box<async_channel::Receiver<Infallible>>>,
     silence: Silence,
     turn: u32,
 }
@@ -80,16 +78,13 @@ impl Receiver {
     pub(super) fn new(
         side: Side,
         mut web_socket: WebSocketStream<Socket>,
-        outbox: Arc<Outbox>,
         ping_after: Duration,
     ) -> Self {
-        web_socket.get_mut().write_through(outbox.clone());
-        let tcp = web_socket.get_ref().tcp().clone();
+        let outbox = web_socket.get_mut().write_through().clone();
         Self {
             side,
             web_socket,
-            writer: smol::spawn(writer::write(tcp, outbox.clone())),
-            closed: Box::pin(outbox.until_closed()),
+            writer: smol::spawn(writer::write(outbox.clone())),
             outbox,
             silence: Silence::new(ping_after),
             turn: 0,
@@ -130,7 +125,7 @@ impl Receiver {
     /// The end, if it is for another reason than what the other end sends: its
     /// silence, or that this end is closing.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.closed.as_mut().poll_next(cx).is_ready() {
+        if self.outbox.poll_closed(cx).is_ready() {
             return Poll::Ready(End::Closing);
         }
         self.poll_silence(cx)
@@ -211,7 +206,7 @@ impl Receiver {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, End>> {
-        if self.closed.as_mut().poll_next(cx).is_ready() {
+        if self.outbox.poll_closed(cx).is_ready() {
             return Poll::Ready(Err(End::Closing));
         }
         match self.poll_layer(cx) {

@@ -9,11 +9,10 @@ use std::time::Instant;
 
 use async_tungstenite::tungstenite::Bytes;
 use smol::io::{AsyncRead, AsyncWrite};
-use smol::net::TcpStream;
 
 use super::outbox::Outbox;
 use super::short_cut::{Cut, ShortCut};
-use super::tcp::{self, SharedTcp};
+use super::tcp::{self, Tcp};
 use super::texts::Texts;
 
 /// As much as is read at once. It is far more than a connection could keep for
@@ -35,8 +34,9 @@ thread_local! {
 /// that the short cut does not take.
 #[derive(Debug)]
 pub(super) struct Socket {
-    tcp: SharedTcp,
-    outbox: Option<Arc<Outbox>>,
+    /// The socket, and where writes go once that is [said](Self::write_through).
+    outbox: Arc<Outbox>,
+    through: bool,
     heard: Instant,
     short_cut: Option<ShortCut>,
     /// How much the layer may still read; `None`: the short cut has its turn.
@@ -59,10 +59,11 @@ enum Waiting {
 }
 
 impl Socket {
-    pub(super) fn new(tcp: TcpStream) -> Self {
+    /// The socket of this outbox.
+    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
         Self {
-            tcp: tcp.into(),
-            outbox: None,
+            outbox,
+            through: false,
             heard: Instant::now(),
             short_cut: None,
             layer: Some(u64::MAX),
@@ -72,8 +73,12 @@ impl Socket {
     }
 
     /// The socket itself.
-    pub(super) const fn tcp(&self) -> &SharedTcp {
-        &self.tcp
+    ///
+    /// # Errors
+    ///
+    /// The outbox has none.
+    pub(super) fn tcp(&self) -> io::Result<&Tcp> {
+        self.outbox.tcp()
     }
 
     /// Lets what was read be read again, and before all else.
@@ -81,9 +86,10 @@ impl Socket {
         self.unread = bytes;
     }
 
-    /// From now on, what the layer writes goes there.
-    pub(super) fn write_through(&mut self, outbox: Arc<Outbox>) {
-        self.outbox = Some(outbox);
+    /// From now on, what the layer writes goes into the outbox, which this returns.
+    pub(super) const fn write_through(&mut self) -> &Arc<Outbox> {
+        self.through = true;
+        &self.outbox
     }
 
     /// From now on whoever polls waits for the socket, and says when it can be
@@ -204,7 +210,7 @@ impl Socket {
     fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_readable(cx))?;
-            match tcp::receive(&self.tcp, buffer) {
+            match tcp::receive(self.outbox.tcp()?, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if let Waiting::Here { drained } = &mut self.waiting {
                         *drained = true;
@@ -237,7 +243,7 @@ impl Socket {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.waiting {
             Waiting::Here { drained: true } => {
-                ready!(self.tcp.poll_readable(cx))?;
+                ready!(self.outbox.tcp()?.poll_readable(cx))?;
                 self.waiting = Waiting::Here { drained: false };
             }
             Waiting::Here { drained: false } => {}
@@ -298,13 +304,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &self.outbox {
-            Some(outbox) => {
-                outbox.answer(Bytes::copy_from_slice(bytes));
-                Poll::Ready(Ok(bytes.len()))
-            }
-            None => Pin::new(&mut &*self.tcp).poll_write(cx, bytes),
+        if !self.through {
+            return Pin::new(&mut self.outbox.tcp()?).poll_write(cx, bytes);
         }
+        self.outbox.answer(Bytes::copy_from_slice(bytes));
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,14 +9,13 @@
 
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
-use std::sync::Arc;
 
 use rustix::io::retry_on_intr;
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
 use smol::Async;
 
-/// A socket that several tasks use.
-pub(super) type SharedTcp = Arc<Async<TcpStream>>;
+/// A socket that the runtime can wait for.
+pub(super) type Tcp = Async<TcpStream>;
 
 /// Reads what is there, as far as the buffer goes. Returns how much that was;
 /// nothing at the end of the stream.
@@ -25,7 +24,7 @@ pub(super) type SharedTcp = Arc<Async<TcpStream>>;
 ///
 /// There is nothing yet ([`WouldBlock`](io::ErrorKind::WouldBlock)), or the
 /// connection is broken.
-pub(super) fn receive(tcp: &SharedTcp, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn receive(tcp: &Tcp, buffer: &mut [u8]) -> io::Result<usize> {
     let receive = || net::recv(tcp, &mut *buffer, RecvFlags::empty());
     Ok(retry_on_intr(receive)?.1)
 }
@@ -36,12 +35,12 @@ pub(super) fn receive(tcp: &SharedTcp, buffer: &mut [u8]) -> io::Result<usize> {
 ///
 /// There is no room ([`WouldBlock`](io::ErrorKind::WouldBlock)), or the
 /// connection is broken.
-pub(super) fn send(tcp: &SharedTcp, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send(tcp: &Tcp, bytes: &[u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| net::send(tcp, bytes, SendFlags::NOSIGNAL))?)
 }
 
 /// The same for pieces, one after another.
-pub(super) fn send_pieces(tcp: &SharedTcp, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(super) fn send_pieces(tcp: &Tcp, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
     if let [piece] = pieces {
         return send(tcp, piece);
     }
@@ -50,4 +49,12 @@ pub(super) fn send_pieces(tcp: &SharedTcp, pieces: &[IoSlice<'_>]) -> io::Result
         net::sendmsg(tcp, pieces, nothing_else, SendFlags::NOSIGNAL)
     };
     Ok(retry_on_intr(send)?)
+}
+
+/// Two ends of a connection.
+#[cfg(test)]
+pub(super) async fn pair() -> (Tcp, Tcp) {
+    let listener = Async::<std::net::TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
+    let one = Tcp::connect(listener.get_ref().local_addr().unwrap()).await.unwrap();
+    (one, listener.accept().await.unwrap().0)
 }

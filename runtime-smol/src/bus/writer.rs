@@ -13,18 +13,19 @@ use smol::Timer;
 
 use super::LINGER;
 use super::outbox::{BATCH_FRAMES, Outbox};
-use super::tcp::{self, SharedTcp};
+use super::tcp::{self, Tcp};
 
 /// Writes what comes into `outbox` until that is closed, and then says so to
 /// the other end: in order if everything could be written in time, abruptly
 /// if not. An error ends the receiver too, because the socket is shut down.
-pub(super) async fn write(tcp: SharedTcp, outbox: Arc<Outbox>) {
+pub(super) async fn write(outbox: Arc<Outbox>) {
+    let Ok(tcp) = outbox.tcp() else { return outbox.abort() };
     let overdue = async {
         outbox.closed().await;
         Timer::after(LINGER).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    let how = match write_all(&tcp, &outbox).or(overdue).await {
+    let how = match write_all(tcp, &outbox).or(overdue).await {
         Ok(()) => Shutdown::Write,
         Err(_) => Shutdown::Both,
     };
@@ -33,7 +34,7 @@ pub(super) async fn write(tcp: SharedTcp, outbox: Arc<Outbox>) {
 }
 
 /// Between batches it holds no memory: most writers wait most of the time.
-async fn write_all(tcp: &SharedTcp, outbox: &Outbox) -> io::Result<()> {
+async fn write_all(tcp: &Tcp, outbox: &Outbox) -> io::Result<()> {
     loop {
         let mut batch = VecDeque::new();
         if !outbox.next_batch(&mut batch).await {
@@ -46,11 +47,7 @@ async fn write_all(tcp: &SharedTcp, outbox: &Outbox) -> io::Result<()> {
     }
 }
 
-fn poll_write(
-    tcp: &SharedTcp,
-    cx: &mut Context<'_>,
-    batch: &VecDeque<Bytes>,
-) -> Poll<io::Result<usize>> {
+fn poll_write(tcp: &Tcp, cx: &mut Context<'_>, batch: &VecDeque<Bytes>) -> Poll<io::Result<usize>> {
     let mut slices = [IoSlice::new(&[]); BATCH_FRAMES];
     slices.iter_mut().zip(batch).for_each(|(slice, frame)| *slice = IoSlice::new(frame));
     loop {

@@ -11,7 +11,6 @@ use async_tungstenite::tungstenite::protocol::Role as Side;
 use async_tungstenite::{WebSocketStream, client_async_with_config};
 use futures_lite::FutureExt;
 use smol::Timer;
-use smol::net::TcpStream;
 use tracing::{info, warn};
 
 use super::super::HANDSHAKE_TIME;
@@ -19,6 +18,7 @@ use super::super::backoff::Backoff;
 use super::super::outbox::Outbox;
 use super::super::receiver::{End, Receiver};
 use super::super::socket::Socket;
+use super::super::tcp::Tcp;
 use super::super::wire;
 use super::{ClientConfig, ClientEvent, ClientStats};
 
@@ -113,12 +113,11 @@ impl<C: Conversation> Supervisor<C> {
     async fn converse(&mut self, web_socket: WebSocketStream<Socket>) {
         let since = Instant::now();
         self.conversation.meets(is_here(web_socket.get_ref()));
-        let outbox = Arc::new(Outbox::new(self.config.outbox_bytes));
         self.stats.connections += 1;
         info!("connected to the bus at {} as {}", self.config.url, self.conversation.who());
         self.tell(ClientEvent::Connected);
-        let receiver =
-            Receiver::new(Side::Client, web_socket, outbox.clone(), self.config.ping_after);
+        let receiver = Receiver::new(Side::Client, web_socket, self.config.ping_after);
+        let outbox = receiver.outbox().clone();
         let mut said = Said::default();
         let end = self.conversation.converse(receiver, &outbox, &mut said).await;
         self.stats.accepted += said.accepted;
@@ -157,19 +156,32 @@ async fn connect(config: ClientConfig) -> Result<WebSocketStream<Socket>, WsErro
     };
     let url = &config.url;
     let shake = async {
-        let tcp = TcpStream::connect((url.host(), url.port())).await?;
-        tcp.set_nodelay(true)?;
+        let tcp = reach(url.host(), url.port()).await?;
+        tcp.get_ref().set_nodelay(true)?;
         let settings = wire::settings(Side::Client, config.max_frame);
-        let shaken = client_async_with_config(url.as_str(), Socket::new(tcp), Some(settings));
+        let socket = Socket::new(Arc::new(Outbox::onto(tcp, config.outbox_bytes)));
+        let shaken = client_async_with_config(url.as_str(), socket, Some(settings));
         shaken.await.map(|(web_socket, _response)| web_socket)
     };
     shake.or(late).await
 }
 
+/// Connects to the first address of this name that answers.
+async fn reach(host: &str, port: u16) -> io::Result<Tcp> {
+    let mut why = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+    for address in smol::net::resolve((host, port)).await? {
+        match Tcp::connect(address).await {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
+}
+
 /// Whether both ends are on this machine. What forwards a connection may make it
 /// look so.
 fn is_here(socket: &Socket) -> bool {
-    let tcp = socket.tcp().get_ref();
+    let Ok(tcp) = socket.tcp().map(Tcp::get_ref) else { return false };
     match (tcp.local_addr(), tcp.peer_addr()) {
         (Ok(ours), Ok(theirs)) => ours.ip() == theirs.ip(),
         _ => false,

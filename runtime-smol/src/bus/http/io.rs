@@ -44,6 +44,6 @@ impl Write for Io<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.tcp().get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(self.0.tcp().and_then(|tcp| tcp.get_ref().shutdown(Shutdown::Write)))
     }
 }

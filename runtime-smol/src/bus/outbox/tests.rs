@@ -7,7 +7,6 @@ use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use smol::block_on;
 use smol::future::poll_once;
 use smol::io::AsyncReadExt;
-use smol::net::{TcpListener, TcpStream};
 
 fn batch(outbox: &Outbox) -> Option<Vec<Bytes>> {
     let mut batch = VecDeque::new();
@@ -86,6 +85,27 @@ fn the_first_close_counts_and_an_abort_ends_everything() {
 }
 
 #[test]
+fn a_close_is_told_to_all_who_wait_for_it() {
+    let outbox = Arc::new(Outbox::new(1000));
+    let wait = |outbox: Arc<Outbox>| smol::spawn(async move { outbox.closed().await });
+    let waiting = [wait(outbox.clone()), wait(outbox.clone())];
+    while outbox.look().until_closed.len() < waiting.len() {
+        std::thread::yield_now();
+    }
+    block_on(async {
+        for _ in 0..10 {
+            assert_eq!(poll_once(outbox.closed()).await, None);
+        }
+        assert_eq!(outbox.look().until_closed.len(), 3, "one entry a task");
+        outbox.close(last(), Backlog::Write);
+        for one in waiting {
+            one.await;
+        }
+        outbox.closed().await;
+    });
+}
+
+#[test]
 fn room_is_waited_for() {
     let outbox = Outbox::new(100);
     let small = Bytes::from_static(b"\x81");
@@ -112,11 +132,9 @@ fn what_a_socket_does_not_take_waits_for_the_writer_and_stays_in_order() {
     const FRAMES: usize = 400;
     let frame = |n: usize| Bytes::from(vec![n as u8; 20_000 + n]);
     block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let tcp = SharedTcp::from(listener.accept().await.unwrap().0);
+        let (mut reader, tcp) = tcp::pair().await;
         rustix::net::sockopt::set_socket_send_buffer_size(&tcp, 64 * 1024).unwrap();
-        let outbox = Arc::new(Outbox::onto(tcp.clone(), usize::MAX));
+        let outbox = Arc::new(Outbox::onto(tcp, usize::MAX));
         assert_eq!((outbox.send(&frame(0)), outbox.backlog()), (Ok(()), 0));
         let mut sent = 1;
         while outbox.backlog() == 0 {
@@ -125,7 +143,7 @@ fn what_a_socket_does_not_take_waits_for_the_writer_and_stays_in_order() {
             assert!(sent < FRAMES, "the socket takes everything");
         }
         // Now it writes, and between its writes it is written to directly.
-        let writing = smol::spawn(writer::write(tcp, outbox.clone()));
+        let writing = smol::spawn(writer::write(outbox.clone()));
         let mut received = Vec::new();
         while sent < FRAMES {
             outbox.send(&frame(sent)).unwrap();
@@ -144,22 +162,20 @@ fn what_a_socket_does_not_take_waits_for_the_writer_and_stays_in_order() {
 
 /// A connection whose socket takes no more, the rest of a frame waiting; and
 /// the other end, with all bytes that are or will be on their way.
-async fn stuck() -> (SharedTcp, Outbox, TcpStream, Vec<u8>) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let tcp = SharedTcp::from(listener.accept().await.unwrap().0);
-    let outbox = Outbox::onto(tcp.clone(), 1 << 30);
+async fn stuck() -> (Outbox, Tcp, Vec<u8>) {
+    let (reader, tcp) = tcp::pair().await;
+    let outbox = Outbox::onto(tcp, 1 << 30);
     let (frame, mut sent) = (Bytes::from(vec![7; 100_000]), Vec::new());
     while outbox.backlog() == 0 {
         outbox.queue(frame.clone()).unwrap();
         outbox.flush();
         sent.extend_from_slice(&frame);
     }
-    (tcp, outbox, reader, sent)
+    (outbox, reader, sent)
 }
 
-async fn written(tcp: SharedTcp, outbox: Outbox, reader: &mut TcpStream) -> Vec<u8> {
-    let writing = smol::spawn(writer::write(tcp, Arc::new(outbox)));
+async fn written(outbox: Outbox, reader: &mut Tcp) -> Vec<u8> {
+    let writing = smol::spawn(writer::write(Arc::new(outbox)));
     let mut received = Vec::new();
     reader.read_to_end(&mut received).await.unwrap();
     writing.await;
@@ -169,7 +185,7 @@ async fn written(tcp: SharedTcp, outbox: Outbox, reader: &mut TcpStream) -> Vec<
 #[test]
 fn what_is_queued_goes_out_with_the_flush_and_in_order() {
     block_on(async {
-        let (tcp, outbox, mut reader, mut sent) = stuck().await;
+        let (outbox, mut reader, mut sent) = stuck().await;
         for byte in 0..200 {
             outbox.queue(Bytes::from(vec![byte; 3])).unwrap();
             sent.extend([byte; 3]);
@@ -177,27 +193,27 @@ fn what_is_queued_goes_out_with_the_flush_and_in_order() {
         outbox.flush();
         outbox.close(last(), Backlog::Write);
         sent.extend(last());
-        assert!(written(tcp, outbox, &mut reader).await == sent);
+        assert!(written(outbox, &mut reader).await == sent);
     });
 }
 
 #[test]
 fn no_answer_comes_in_the_middle_of_a_frame() {
     block_on(async {
-        let (tcp, outbox, mut reader, mut sent) = stuck().await;
+        let (outbox, mut reader, mut sent) = stuck().await;
         outbox.answer(Bytes::from_static(PONG));
         outbox.queue(Bytes::from_static(b"\x81")).unwrap();
         outbox.flush();
         outbox.close(last(), Backlog::Write);
         sent.extend([PONG, b"\x81", &last()].concat());
-        assert!(written(tcp, outbox, &mut reader).await == sent);
+        assert!(written(outbox, &mut reader).await == sent);
     });
 }
 
 #[test]
 fn a_close_that_drops_the_backlog_ends_the_frame_that_was_begun() {
     block_on(async {
-        let (tcp, outbox, mut reader, mut sent) = stuck().await;
+        let (outbox, mut reader, mut sent) = stuck().await;
         if !outbox.lock().begun {
             // The socket is full to a frame's end: there is nothing to be ended.
             sent.truncate(sent.len() - 100_000);
@@ -205,16 +221,14 @@ fn a_close_that_drops_the_backlog_ends_the_frame_that_was_begun() {
         outbox.queue(Bytes::from_static(b"\x81")).unwrap();
         outbox.close(last(), Backlog::Drop);
         sent.extend(last());
-        assert!(written(tcp, outbox, &mut reader).await == sent);
+        assert!(written(outbox, &mut reader).await == sent);
     });
 }
 
 #[test]
 fn it_is_flushed_before_it_is_full() {
     block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let tcp = SharedTcp::from(listener.accept().await.unwrap().0);
+        let (mut reader, tcp) = tcp::pair().await;
         let outbox = Outbox::onto(tcp, 1000);
         (0..10).for_each(|_| outbox.queue(Bytes::from(vec![7; 400])).unwrap());
         outbox.flush();

@@ -4,8 +4,8 @@
 use async_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use async_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use smol::io::AsyncWriteExt;
-use smol::net::{TcpListener, TcpStream};
 
+use super::super::tcp;
 use super::*;
 
 const MAX_FRAME: usize = 100_000;
@@ -70,14 +70,12 @@ fn conversation(random: &mut fastrand::Rng) -> Vec<u8> {
 
 /// What a receiver hears when `bytes` come in such pieces.
 async fn heard(bytes: &[u8], pieces: &[usize], short_cut: bool) -> Vec<Heard> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    client.set_nodelay(true).unwrap();
-    let socket = Socket::new(listener.accept().await.unwrap().0);
+    let (mut client, tcp) = tcp::pair().await;
+    client.get_ref().set_nodelay(true).unwrap();
+    let socket = Socket::new(Arc::new(Outbox::onto(tcp, 1 << 20)));
     let settings = wire::settings(Side::Server, MAX_FRAME);
     let web_socket = WebSocketStream::from_raw_socket(socket, Side::Server, Some(settings)).await;
-    let outbox = Arc::new(Outbox::new(1 << 20));
-    let mut receiver = Receiver::new(Side::Server, web_socket, outbox, Duration::from_secs(600));
+    let mut receiver = Receiver::new(Side::Server, web_socket, Duration::from_secs(600));
     if short_cut {
         receiver.take_short_cut(MAX_FRAME);
     }
@@ -91,7 +89,7 @@ async fn heard(bytes: &[u8], pieces: &[usize], short_cut: bool) -> Vec<Heard> {
             rest = later;
         }
         let _written = client.write_all(rest).await;
-        let _closed = client.shutdown(std::net::Shutdown::Write);
+        let _closed = client.get_ref().shutdown(std::net::Shutdown::Write);
     };
     let hearing = async {
         let mut heard = Vec::new();

@@ -75,7 +75,7 @@ impl Newcomer {
     pub(super) fn into_client(self, poller: &Poller) -> io::Result<Client> {
         let Self { id, peer, mut receiver, alive } = self;
         receiver.socket().wait_elsewhere();
-        poller.add(receiver.socket().tcp(), id)?;
+        poller.add(receiver.socket().tcp()?, id)?;
         let (outbox, waker) = (receiver.outbox().clone(), poller.waker_of(id));
         Ok(Client { peer, receiver, outbox, waker, alive })
     }
@@ -98,9 +98,10 @@ impl Client {
 
     /// Its socket has been read from; what may be left comes with the next turn.
     pub(super) fn leave_rest(&mut self, id: ClientId, poller: &Poller) {
-        let socket = self.receiver.socket();
-        if socket.may_have_more() {
-            poller.tell_again(socket.tcp(), id);
+        if self.receiver.socket().may_have_more()
+            && let Ok(tcp) = self.outbox.tcp()
+        {
+            poller.tell_again(tcp, id);
         }
     }
 
@@ -123,8 +124,11 @@ impl Client {
 
     /// Ends the connection in a task of its own: that may take a while.
     pub(super) fn finish(self, poller: &Poller, end: End) {
-        let Self { mut receiver, alive, .. } = self;
-        poller.remove(receiver.socket().tcp());
+        let Self { mut receiver, outbox, alive, .. } = self;
+        if let Ok(tcp) = outbox.tcp() {
+            poller.remove(tcp);
+        }
+        drop(outbox);
         receiver.socket().wait_here();
         let finish = async move {
             receiver.finish(&end).await;

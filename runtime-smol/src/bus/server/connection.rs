@@ -14,12 +14,12 @@ use async_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use futures_lite::FutureExt;
 use sched_core::ClientId;
 use smol::Timer;
-use smol::net::TcpStream;
 
 use super::super::http::{self, Asked, Http, NotServed};
 use super::super::outbox::Outbox;
 use super::super::receiver::Receiver;
 use super::super::socket::Socket;
+use super::super::tcp::Tcp;
 use super::super::wire;
 use super::BusConfig;
 use super::admission::{self, Refusal};
@@ -48,11 +48,8 @@ impl Connection {
     ///
     /// The hub's inbox closes only when the bus has ended; whatever cannot be
     /// sent then has nobody left to care for it.
-    pub(super) async fn run(self, tcp: TcpStream) {
-        // A socket for which these fail is broken, which shows soon enough.
-        let _nodelay = tcp.set_nodelay(true);
-        let _size = rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER);
-        let input = match self.handshake(tcp).await {
+    pub(super) async fn run(self, outbox: Arc<Outbox>) {
+        let input = match self.handshake(Socket::new(outbox)).await {
             Ok(Some(web_socket)) => Input::Connected(self.newcomer(web_socket)),
             Ok(None) => Input::HttpAnswered,
             Err(why) => Input::NotAdmitted(self.peer, why),
@@ -63,9 +60,8 @@ impl Connection {
     /// `None`: it was no handshake but a plain request, and was answered.
     async fn handshake(
         &self,
-        tcp: TcpStream,
+        mut socket: Socket,
     ) -> Result<Option<WebSocketStream<Socket>>, NotAdmitted> {
-        let mut socket = Socket::new(tcp);
         let late = Instant::now() + self.config.handshake_time;
         let asked = async { http::asked(&mut socket).await.map_err(not_read) };
         match self.before(late, asked).await? {
@@ -111,9 +107,7 @@ impl Connection {
     }
 
     fn newcomer(&self, web_socket: WebSocketStream<Socket>) -> Newcomer {
-        let tcp = web_socket.get_ref().tcp().clone();
-        let outbox = Arc::new(Outbox::onto(tcp, self.config.outbox_bytes));
-        let mut receiver = Receiver::new(Side::Server, web_socket, outbox, self.config.ping_after);
+        let mut receiver = Receiver::new(Side::Server, web_socket, self.config.ping_after);
         receiver.take_short_cut(self.config.max_frame);
         let alive = self.alive.clone();
         Newcomer { id: self.id, peer: self.peer, receiver: Box::new(receiver), alive }
@@ -138,11 +132,17 @@ fn refuse(slot: &mut Option<Refusal>, why: Refusal, response: Response) -> Error
     answer
 }
 
+/// Makes a socket that was accepted one for messages.
+pub(super) fn set_options(tcp: &Tcp) {
+    // A socket for which these fail is broken, which shows soon enough.
+    let _nodelay = tcp.get_ref().set_nodelay(true);
+    let _size = rustix::net::sockopt::set_socket_send_buffer_size(tcp, SEND_BUFFER);
+}
+
 /// Tells a client that there is no room, as far as that goes without waiting.
-pub(super) fn turn_away(tcp: &TcpStream) {
+pub(super) fn turn_away(tcp: &Tcp) {
     const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
         Connection: close\r\nContent-Length: 24\r\n\r\nthe bus has no room now\n";
-    let socket = Arc::<smol::Async<std::net::TcpStream>>::from(tcp.clone());
-    let _best_effort = (&mut socket.get_ref()).write(FULL);
-    let _best_effort = tcp.shutdown(Shutdown::Write);
+    let _best_effort = tcp.get_ref().write(FULL);
+    let _best_effort = tcp.get_ref().shutdown(Shutdown::Write);
 }

@@ -22,6 +22,7 @@ mod fan_out;
 mod fault_log;
 mod hub;
 mod lull;
+mod outboxes;
 mod poller;
 mod queue;
 mod report;
@@ -29,7 +30,7 @@ mod thread;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,17 +38,18 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender, WeakSender};
 use futures_lite::FutureExt;
 use sched_core::{ClientId, Policy};
-use smol::net::{TcpListener, TcpStream};
-use smol::{Task, Timer};
+use smol::{Async, Task, Timer};
 use thiserror::Error;
 
 use super::http::Http;
+use super::tcp::Tcp;
 use super::{DEFAULT_MAX_FRAME, HANDSHAKE_TIME};
 use crate::clock::Clock;
 use crate::process::make_room_for_others;
 use crate::store::StoreError;
 use connection::Connection;
 use hub::{Hub, Input, Watch};
+use outboxes::Outboxes;
 use poller::Poller;
 pub use report::{BusEvent, BusFailed, BusStats, DiskStats};
 use thread::HubThread;
@@ -156,7 +158,7 @@ pub enum BindError {
 /// ```
 #[derive(Debug)]
 pub struct BusServer {
-    listener: TcpListener,
+    listener: Async<TcpListener>,
     address: SocketAddr,
     config: Arc<BusConfig>,
     hub: HubThread,
@@ -193,8 +195,8 @@ impl BusServer {
         let queue = queue::open(&config, clock.now()).await?;
         let address = config.listen;
         let fail = |source| BindError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(fail)?;
-        let address = listener.local_addr().map_err(fail)?;
+        let listener = Async::<TcpListener>::bind(address).map_err(fail)?;
+        let address = listener.get_ref().local_addr().map_err(fail)?;
         let (inbox, input) = async_channel::bounded(INBOX);
         let (event_sender, events) = async_channel::bounded(EVENTS);
         let poller = Poller::new().map_err(BindError::System)?;
@@ -239,6 +241,7 @@ impl BusServer {
         let inbox = self.inbox.clone();
         let accepting = Accepting {
             listener: self.listener,
+            outboxes: Outboxes::new(self.config.outbox_bytes),
             http: Arc::new(Http::new(handle, self.config.clone())),
             config: self.config,
             inbox: self.inbox,
@@ -287,7 +290,8 @@ impl BusHandle {
 
 /// The task that accepts connections.
 struct Accepting {
-    listener: TcpListener,
+    listener: Async<TcpListener>,
+    outboxes: Outboxes,
     http: Arc<Http>,
     config: Arc<BusConfig>,
     inbox: Sender<Input>,
@@ -316,7 +320,7 @@ impl Accepting {
         }
     }
 
-    async fn accept(&self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    async fn accept(&self) -> Option<io::Result<(Tcp, SocketAddr)>> {
         let stopped = async {
             let _stopped = self.stop.recv().await;
             None
@@ -336,7 +340,7 @@ impl Accepting {
         stopped.or(over).await;
     }
 
-    async fn welcome(&mut self, tcp: TcpStream, peer: SocketAddr) {
+    async fn welcome(&mut self, tcp: Tcp, peer: SocketAddr) {
         let others = self.alive.sender_count() - 1;
         if others >= self.config.max_connections {
             connection::turn_away(&tcp);
@@ -353,7 +357,8 @@ impl Accepting {
             stop: self.stop.clone(),
             alive: self.alive.clone(),
         };
-        smol::spawn(connection.run(tcp)).detach();
+        connection::set_options(&tcp);
+        smol::spawn(connection.run(self.outboxes.onto(tcp))).detach();
     }
 }
 
