@@ -28,9 +28,14 @@
 //!
 //! A signal handler of this program must not run in it, with the memory of both:
 //! signals are blocked until each has its default action (SIGCHLD only where it has a
-//! handler, see [`Quiet`]). Its descriptors and its directory are copies.
+//! handler, see [`Quiet`]). Where it can be, the system is asked for a process that has
+//! no handlers from the first ([`clone3`]); to ask for each of 64 signals whether it has
+//! one is most of what a process does before its program. Its descriptors and its
+//! directory are copies.
 
 #![expect(unsafe_code, reason = "a process must be made by hand, see above")]
+
+mod clone3;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
@@ -75,20 +80,37 @@ pub(super) enum Fault {
 /// A process that leads a group of its own, with the descriptor by which it is
 /// watched. Blocks until its program begins.
 pub(super) fn vfork(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Fault> {
-    let birth = Birth {
+    born(plan, clone3::clone)
+}
+
+/// How a process may come into being: the system's answer, and its pidfd.
+type Clone = fn(&Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)>;
+
+/// In this way first, and in the old one if that cannot be done.
+fn born(plan: &Plan<'_>, first: Clone) -> Result<(Pid, OwnedFd), Fault> {
+    let mut birth = Birth {
         program: plan.program.as_ptr(),
         arguments: plan.arguments.as_ptr(),
         environment: plan.environment.as_ptr(),
         directory: plan.directory.map_or(ptr::null(), CStr::as_ptr),
         descriptors: plan.descriptors.map(|it| it.map_or(NONE, |it| it.as_raw_fd())),
         limit: plan.limit.as_ref().map(in_c),
+        has_handlers: false,
         failed: AtomicI32::new(0),
         errno: AtomicI32::new(0),
     };
     let (pid, pidfd) = {
         let _quiet = Quiet::begin();
-        clone(&birth)?
-    };
+        STACK_OF_CHILD.with_borrow_mut(|stack| {
+            let born = first(&birth, stack);
+            born.or_else(|| {
+                birth.has_handlers = true;
+                clone(&birth, stack)
+            })
+        })
+    }
+    .ok_or_else(why_not)?;
+    let pidfd = watched(pid, pidfd)?;
     let Some(fault) = birth.fault() else { return Ok((pid, pidfd)) };
     // It has ended, or is about to. If somebody else in this program has reaped it,
     // so be it.
@@ -104,6 +126,8 @@ struct Birth {
     directory: *const c_char,
     descriptors: [RawFd; 3],
     limit: Option<libc::rlimit>,
+    /// Whether signals have this program's handlers.
+    has_handlers: bool,
     /// The step that failed, if one did.
     failed: AtomicI32,
     errno: AtomicI32,
@@ -144,21 +168,26 @@ thread_local! {
         RefCell::new(vec![MaybeUninit::uninit(); STACK]);
 }
 
-fn clone(birth: &Birth) -> Result<(Pid, OwnedFd), Fault> {
+/// The C library's function, which every system has that this one has.
+fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)> {
     const FLAGS: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd = NONE;
     let birth = ptr::from_ref(birth).cast_mut().cast::<c_void>();
-    let pid = STACK_OF_CHILD.with_borrow_mut(|stack| {
-        let top = stack.as_mut_ptr_range().end.cast::<c_void>();
-        // SAFETY: the stack is this thread's alone, and grows down from `top`, which
-        // is aligned. This thread goes on only when nobody reads `birth` or uses the
-        // stack any more. The descriptor is written here before that.
-        unsafe { libc::clone(become_program, top, FLAGS, birth, &raw mut pidfd) }
-    });
-    let Some(pid) = (pid > 0).then(|| Pid::from_raw(pid)).flatten() else {
-        let why = Errno::from_io_error(&io::Error::last_os_error());
-        return Err(Fault::Process(why.unwrap_or(Errno::AGAIN)));
-    };
+    let top = stack.as_mut_ptr_range().end.cast::<c_void>();
+    // SAFETY: the stack is this thread's alone, and grows down from `top`, which
+    // is aligned. This thread goes on only when nobody reads `birth` or uses the
+    // stack any more. The descriptor is written here before that.
+    let pid = unsafe { libc::clone(become_program, top, FLAGS, birth, &raw mut pidfd) };
+    Some((Pid::from_raw(pid.max(0))?, pidfd))
+}
+
+/// Why the system has just made no process.
+fn why_not() -> Fault {
+    let why = Errno::from_io_error(&io::Error::last_os_error());
+    Fault::Process(why.unwrap_or(Errno::AGAIN))
+}
+
+fn watched(pid: Pid, pidfd: RawFd) -> Result<OwnedFd, Fault> {
     if pidfd == NONE {
         // Before Linux 5.2 nobody can watch it.
         let _ = kill_process(pid, Signal::KILL);
@@ -166,8 +195,7 @@ fn clone(birth: &Birth) -> Result<(Pid, OwnedFd), Fault> {
         return Err(Fault::Process(Errno::NOSYS));
     }
     // SAFETY: the system has just made it, for us.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok((pid, pidfd))
+    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
 }
 
 /// The new process, until it has its program.
@@ -218,10 +246,30 @@ impl Birth {
             if !self.directory.is_null() && libc::chdir(self.directory) != 0 {
                 return DIRECTORY;
             }
-            forget_handlers();
+            self.forget_handlers();
             libc::execve(self.program, self.arguments, self.environment);
         }
         PROGRAM
+    }
+
+    /// Ends what this program does on signals, and the quiet: no signal is blocked
+    /// then. What it ignores stays ignored (`nohup` means just that), but for SIGPIPE,
+    /// which the standard library ignores in every program.
+    ///
+    /// # Safety
+    ///
+    /// As of [`attempt`](Self::attempt).
+    unsafe fn forget_handlers(&self) {
+        let usual: Action = [0; 5];
+        let mut act_as_usual = |signal| {
+            // SAFETY: a system call, for a process that has not yet a program of its own.
+            unsafe { act_on(signal, &raw const usual, ptr::null_mut()) };
+        };
+        if self.has_handlers {
+            (1..=LAST_SIGNAL).filter(|it| is_handled(*it)).for_each(&mut act_as_usual);
+        }
+        act_as_usual(libc::SIGPIPE);
+        block(libc::SIG_SETMASK, &[0; SIGNAL_WORDS]);
     }
 
     /// Puts the descriptors where they belong.
@@ -246,22 +294,6 @@ impl Birth {
             source == NONE || unsafe { libc::dup2(source, target) } >= 0
         })
     }
-}
-
-/// Ends what this program does on signals, and the quiet: no signal is blocked then.
-/// What it ignores stays ignored (`nohup` means just that), but for SIGPIPE, which
-/// the standard library ignores in every program.
-///
-/// # Safety
-///
-/// As of [`Birth::attempt`].
-unsafe fn forget_handlers() {
-    let usual: Action = [0; 5];
-    for signal in (1..=LAST_SIGNAL).filter(|it| *it == libc::SIGPIPE || is_handled(*it)) {
-        // SAFETY: a system call, for a process that has not yet a program of its own.
-        unsafe { act_on(signal, &raw const usual, ptr::null_mut()) };
-    }
-    block(libc::SIG_SETMASK, &[0; SIGNAL_WORDS]);
 }
 
 /// Whether a handler of this program is called. One system call, which changes
@@ -337,7 +369,11 @@ mod tests {
     use super::super::strings::Strings;
     use super::*;
 
-    /// The status of a shell that runs `script` with these descriptors and variables.
+    /// As `vfork` does, and as it does where the system can do no better.
+    const WAYS: [Clone; 2] = [clone3::clone, |_, _| None];
+
+    /// The status of a shell that runs `script` with these descriptors and variables,
+    /// made in either way.
     fn shell(script: &str, descriptors: [Option<BorrowedFd<'_>>; 3], vars: &[&str]) -> Option<i32> {
         let (words, vars) = (Strings::of(&["sh", "-c", script]), Strings::of(vars));
         let plan = Plan {
@@ -348,9 +384,34 @@ mod tests {
             descriptors,
             limit: None,
         };
-        let (_pid, pidfd) = vfork(&plan).unwrap();
-        let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).unwrap();
-        status.and_then(|status| status.exit_status())
+        let run = |way| {
+            let (_pid, pidfd) = born(&plan, way).unwrap();
+            let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).unwrap();
+            status.and_then(|status| status.exit_status())
+        };
+        let [one, other] = WAYS.map(run);
+        assert_eq!(one, other);
+        one
+    }
+
+    #[test]
+    fn what_is_ignored_stays_so_but_for_broken_pipes() {
+        const TEST: &str = "process::vfork::tests::what_is_ignored_stays_so_but_for_broken_pipes";
+        const MARK: &str = "SCHED_IGNORES";
+        if env::var_os(MARK).is_none() {
+            // Where a signal is ignored; SIGPIPE is in every program of Rust.
+            let mut again = Command::new("sh");
+            again.args(["-c", "trap '' USR2; exec \"$0\" --exact \"$1\""]);
+            again.arg(env::current_exe().unwrap()).arg(TEST).env(MARK, "");
+            let again = again.output().unwrap();
+            let text = String::from_utf8_lossy(&again.stdout);
+            assert!(again.status.success() && text.contains("1 passed"), "{again:?}");
+            return;
+        }
+        let script = "while read -r name mask; do case $name in SigIgn:) \
+                      exit $((0x$mask >> 11 & 3));; esac; done </proc/$$/status; exit 9";
+        assert_eq!((libc::SIGUSR2, libc::SIGPIPE), (12, 13));
+        assert_eq!(shell(script, [None; 3], &["PATH=/bin:/usr/bin"]), Some(1));
     }
 
     #[test]
@@ -423,7 +484,9 @@ mod tests {
             (c"/bin/sh", Some(c"/nowhere"), Fault::Directory(Errno::NOENT)),
             (c"/bin/sh", Some(c"/bin/sh"), Fault::Directory(Errno::NOTDIR)),
         ] {
-            assert_eq!(vfork(&plan(program, directory)).unwrap_err(), fault);
+            for way in WAYS {
+                assert_eq!(born(&plan(program, directory), way).unwrap_err(), fault);
+            }
         }
     }
 }
