@@ -98,10 +98,10 @@ impl Client {
 
     /// Its socket has been read from; what may be left comes with the next turn.
     pub(super) fn leave_rest(&mut self, id: ClientId, poller: &Poller) {
-        if self.receiver.socket().may_have_more()
-            && let Ok(tcp) = self.outbox.tcp()
-        {
-            poller.tell_again(tcp, id);
+        if self.receiver.socket().may_have_more() {
+            if let Ok(tcp) = self.outbox.tcp() {
+                poller.tell_again(tcp, id);
+            }
         }
     }
 
