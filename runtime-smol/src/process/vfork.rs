@@ -83,11 +83,11 @@ pub(super) fn vfork(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Fault> {
     born(plan, clone3::clone)
 }
 
-/// How a process may come into being: the system's answer, and its pidfd.
-type Clone = fn(&Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)>;
+/// A way to make a process: its number and its pidfd.
+type Way = fn(&Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)>;
 
 /// In this way first, and in the old one if that cannot be done.
-fn born(plan: &Plan<'_>, first: Clone) -> Result<(Pid, OwnedFd), Fault> {
+fn born(plan: &Plan<'_>, first: Way) -> Result<(Pid, OwnedFd), Fault> {
     let mut birth = Birth {
         program: plan.program.as_ptr(),
         arguments: plan.arguments.as_ptr(),
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     /// As `vfork` does, and as it does where the system can do no better.
-    const WAYS: [Clone; 2] = [clone3::clone, |_, _| None];
+    const WAYS: [Way; 2] = [clone3::clone, |_, _| None];
 
     /// The status of a shell that runs `script` with these descriptors and variables,
     /// made in either way.
