@@ -84,7 +84,7 @@ pub(super) fn vfork(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Fault> {
 }
 
 /// A way to make a process: its number and its pidfd.
-type Way = fn(&Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)>;
+type Way = fn(&Birth, stack: &mut [MaybeUninit<Line>]) -> Result<(Pid, RawFd), Errno>;
 
 /// In this way first, and in the old one if that cannot be done.
 fn born(plan: &Plan<'_>, first: Way) -> Result<(Pid, OwnedFd), Fault> {
@@ -103,13 +103,13 @@ fn born(plan: &Plan<'_>, first: Way) -> Result<(Pid, OwnedFd), Fault> {
         let _quiet = Quiet::begin();
         STACK_OF_CHILD.with_borrow_mut(|stack| {
             let born = first(&birth, stack);
-            born.or_else(|| {
+            born.or_else(|_why| {
                 birth.has_handlers = true;
                 clone(&birth, stack)
             })
         })
     }
-    .ok_or_else(why_not)?;
+    .map_err(Fault::Process)?;
     let pidfd = watched(pid, pidfd)?;
     let Some(fault) = birth.fault() else { return Ok((pid, pidfd)) };
     // It has ended, or is about to. If somebody else in this program has reaped it,
@@ -169,7 +169,7 @@ thread_local! {
 }
 
 /// The C library's function, which every system has that this one has.
-fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)> {
+fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Result<(Pid, RawFd), Errno> {
     const FLAGS: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd = NONE;
     let birth = ptr::from_ref(birth).cast_mut().cast::<c_void>();
@@ -178,13 +178,9 @@ fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)>
     // is aligned. This thread goes on only when nobody reads `birth` or uses the
     // stack any more. The descriptor is written here before that.
     let pid = unsafe { libc::clone(become_program, top, FLAGS, birth, &raw mut pidfd) };
-    Some((Pid::from_raw(pid.max(0))?, pidfd))
-}
-
-/// Why the system has just made no process.
-fn why_not() -> Fault {
-    let why = Errno::from_io_error(&io::Error::last_os_error());
-    Fault::Process(why.unwrap_or(Errno::AGAIN))
+    let pid = Pid::from_raw(pid.max(0));
+    let why = || Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::AGAIN);
+    Ok((pid.ok_or_else(why)?, pidfd))
 }
 
 fn watched(pid: Pid, pidfd: RawFd) -> Result<OwnedFd, Fault> {
@@ -370,7 +366,7 @@ mod tests {
     use super::*;
 
     /// As `vfork` does, and as it does where the system can do no better.
-    const WAYS: [Way; 2] = [clone3::clone, |_, _| None];
+    const WAYS: [Way; 2] = [clone3::clone, |_, _| Err(Errno::NOSYS)];
 
     /// The status of a shell that runs `script` with these descriptors and variables,
     /// made in either way.
@@ -394,19 +390,24 @@ mod tests {
         one
     }
 
+    /// Has a test run in a process of its own, with pipes for its output and the mark
+    /// among its variables, once a shell has done `first`.
+    fn run_again(test: &str, mark: &str, first: &str) {
+        let script = format!("{first}; exec \"$0\" --exact \"$1\" --nocapture");
+        let mut again = Command::new("sh");
+        again.args(["-c", &script]).arg(env::current_exe().unwrap()).arg(test).env(mark, "");
+        let again = again.output().unwrap();
+        let text = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && text.contains("1 passed"), "{again:?}");
+    }
+
     #[test]
     fn what_is_ignored_stays_so_but_for_broken_pipes() {
         const TEST: &str = "process::vfork::tests::what_is_ignored_stays_so_but_for_broken_pipes";
         const MARK: &str = "SCHED_IGNORES";
         if env::var_os(MARK).is_none() {
-            // Where a signal is ignored; SIGPIPE is in every program of Rust.
-            let mut again = Command::new("sh");
-            again.args(["-c", "trap '' USR2; exec \"$0\" --exact \"$1\""]);
-            again.arg(env::current_exe().unwrap()).arg(TEST).env(MARK, "");
-            let again = again.output().unwrap();
-            let text = String::from_utf8_lossy(&again.stdout);
-            assert!(again.status.success() && text.contains("1 passed"), "{again:?}");
-            return;
+            // SIGPIPE is ignored in every program of Rust.
+            return run_again(TEST, MARK, "trap '' USR2");
         }
         let script = "while read -r name mask; do case $name in SigIgn:) \
                       exit $((0x$mask >> 11 & 3));; esac; done </proc/$$/status; exit 9";
@@ -421,12 +422,7 @@ mod tests {
         const MARK: &str = "SCHED_TWO_PIPES";
         if env::var_os(MARK).is_none() {
             // Where the two are not the same.
-            let mut again = Command::new(env::current_exe().unwrap());
-            again.args(["--exact", TEST, "--nocapture"]).env(MARK, "");
-            let again = again.output().unwrap();
-            let text = String::from_utf8_lossy(&again.stdout);
-            assert!(again.status.success() && text.contains("1 passed"), "{again:?}");
-            return;
+            return run_again(TEST, MARK, ":");
         }
         let (out, err) = (io::stdout(), io::stderr());
         let name = |number: i32| fs::read_link(format!("/proc/self/fd/{number}")).unwrap();

@@ -6,14 +6,19 @@
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::{Birth, Line};
 
-/// `None`: it cannot be made in this way, because the system does not know it (as most
-/// sandboxes and emulators say), or for whatever other reason.
+/// A new process, with its pidfd.
+///
+/// # Errors
+///
+/// It cannot be made in this way, because the system does not know it (as most sandboxes
+/// and emulators say), or for whatever other reason.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-pub(super) fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)> {
+pub(super) fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Result<(Pid, RawFd), Errno> {
     use std::arch::asm;
     use std::ffi::c_int;
     use std::ptr;
@@ -34,7 +39,7 @@ pub(super) fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(P
         size_of_val(stack) as u64,
         0,
     ];
-    let pid: isize;
+    let answer: isize;
     // SAFETY: the new process has the registers of this thread, but for its stack, which
     // is this thread's to lend and aligned at its end, and for `rax`, which is 0. It calls
     // `become_program`, which does not return. This thread goes on behind it with all it
@@ -51,7 +56,7 @@ pub(super) fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(P
             "ud2",
             "2:",
             become_program = sym super::become_program,
-            inlateout("rax") libc::SYS_clone3 as isize => pid,
+            inlateout("rax") libc::SYS_clone3 as isize => answer,
             in("rdi") &raw const arguments,
             in("rsi") size_of_val(&arguments),
             in("r12") ptr::from_ref(birth),
@@ -59,11 +64,14 @@ pub(super) fn clone(birth: &Birth, stack: &mut [MaybeUninit<Line>]) -> Option<(P
             lateout("r11") _,
         );
     }
-    Some((Pid::from_raw(i32::try_from(pid).ok()?.max(0))?, pidfd))
+    // A number, or that of an error below zero.
+    let answer = answer as i32;
+    let pid = Pid::from_raw(answer.max(0));
+    Ok((pid.ok_or_else(|| Errno::from_raw_os_error(-answer))?, pidfd))
 }
 
 /// Not written for this processor.
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
-pub(super) const fn clone(_: &Birth, _: &mut [MaybeUninit<Line>]) -> Option<(Pid, RawFd)> {
-    None
+pub(super) const fn clone(_: &Birth, _: &mut [MaybeUninit<Line>]) -> Result<(Pid, RawFd), Errno> {
+    Err(Errno::NOSYS)
 }
