@@ -15,7 +15,6 @@ mod routes;
 mod trace;
 
 use std::convert::Infallible;
-use std::net::Shutdown;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -126,7 +125,7 @@ impl Http {
 /// Says that nothing more comes, and reads what is left: closing a socket with
 /// unread bytes resets the connection, and that overtakes the answer.
 async fn end(socket: &mut Socket) {
-    let _already_broken = socket.tcp().and_then(|tcp| tcp.get_ref().shutdown(Shutdown::Write));
+    let _already_broken = socket.end_writing();
     let late = async {
         Timer::after(LINGER).await;
     };

@@ -182,7 +182,7 @@ impl Outbox {
             state.may_take(frames)?;
             state.idle = state.frames.is_empty() && state.may_write();
         }
-        let written = match self.tcp.as_ref() {
+        let written = match &self.tcp {
             Some(tcp) if state.idle => so_far(tcp::send(tcp, frames)),
             _ => 0,
         };

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -79,6 +80,11 @@ impl Socket {
     /// The outbox has none.
     pub(super) fn tcp(&self) -> io::Result<&Tcp> {
         self.outbox.tcp()
+    }
+
+    /// Says that nothing more is written.
+    pub(super) fn end_writing(&self) -> io::Result<()> {
+        self.tcp()?.get_ref().shutdown(Shutdown::Write)
     }
 
     /// Lets what was read be read again, and before all else.

@@ -1,7 +1,6 @@
 //! The socket, as the HTTP layer wants it.
 
 use std::io;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -44,6 +43,6 @@ impl Write for Io<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.tcp().and_then(|tcp| tcp.get_ref().shutdown(Shutdown::Write)))
+        Poll::Ready(self.0.end_writing())
     }
 }

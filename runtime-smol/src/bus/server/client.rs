@@ -128,7 +128,6 @@ impl Client {
         if let Ok(tcp) = outbox.tcp() {
             poller.remove(tcp);
         }
-        drop(outbox);
         receiver.socket().wait_here();
         let finish = async move {
             receiver.finish(&end).await;

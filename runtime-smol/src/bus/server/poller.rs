@@ -249,6 +249,24 @@ mod tests {
     fn wait(poller: &mut Poller, until: Option<Instant>) -> Vec<ClientId> {
         let mut found = Found::nothing();
         poller.wait(until, &mut found);
+        named(&found)
+    }
+
+    /// Clients 1, 2 and so on: the near ends, which are waited for, and the far ones.
+    fn clients(poller: &Poller, count: u64) -> Vec<(UnixStream, UnixStream)> {
+        let connect = |number| {
+            let pair = UnixStream::pair().unwrap();
+            poller.add(&pair.0, ClientId::new(number)).unwrap();
+            pair
+        };
+        (1..=count).map(connect).collect()
+    }
+
+    fn speak((_near, far): &(UnixStream, UnixStream)) {
+        (&*far).write_all(b"x").unwrap();
+    }
+
+    fn named(found: &Found) -> Vec<ClientId> {
         found.readable().map(|(client, _)| client).collect()
     }
 
@@ -267,33 +285,26 @@ mod tests {
     #[test]
     fn who_speaks_meanwhile_is_found_in_the_same_turn_if_there_are_several() {
         let mut poller = Poller::new().unwrap();
-        let pairs: Vec<_> = (0..3).map(|_| UnixStream::pair().unwrap()).collect();
-        for (number, (near, _)) in (1..).zip(&pairs) {
-            poller.add(near, ClientId::new(number)).unwrap();
-        }
-        let speak = |number: usize| (&pairs[number - 1].1).write_all(b"x").unwrap();
+        let clients = clients(&poller, 3);
         let mut found = Found::nothing();
-        speak(1);
+        speak(&clients[0]);
         poller.wait(None, &mut found);
-        speak(2);
+        speak(&clients[1]);
         assert!(!poller.finds_more(&mut found), "one alone is served at once");
-        speak(3);
+        speak(&clients[2]);
         poller.wait(None, &mut found);
-        assert!(found.readable().map(|(client, _)| client).eq([TWO, ClientId::new(3)]));
-        speak(1);
+        assert_eq!(named(&found), [TWO, ClientId::new(3)]);
+        speak(&clients[0]);
         assert!(poller.finds_more(&mut found));
-        assert!(found.readable().map(|(client, _)| client).eq([ONE]));
+        assert_eq!(named(&found), [ONE]);
         assert!(!poller.finds_more(&mut found));
     }
 
     #[test]
     fn a_turn_ends_though_everybody_goes_on_to_speak() {
         let mut poller = Poller::new().unwrap();
-        let pairs: Vec<_> = (0..2).map(|_| UnixStream::pair().unwrap()).collect();
-        for (number, (near, _)) in (1..).zip(&pairs) {
-            poller.add(near, ClientId::new(number)).unwrap();
-        }
-        let all_speak = || pairs.iter().for_each(|(_, far)| (&*far).write_all(b"x").unwrap());
+        let clients = clients(&poller, 2);
+        let all_speak = || clients.iter().for_each(speak);
         let mut found = Found::nothing();
         all_speak();
         poller.wait(None, &mut found);
@@ -305,7 +316,7 @@ mod tests {
             }
             looks += 1;
         }
-        assert_eq!(looks, EVENTS / pairs.len() - 1);
+        assert_eq!(looks, EVENTS / clients.len() - 1);
     }
 
     #[test]
