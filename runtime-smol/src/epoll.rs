@@ -58,6 +58,12 @@ impl Epoll {
         Ok(epoll::modify(&self.set, fd, data, Told::Once.flags())?)
     }
 
+    /// It is told no more until it is [asked for](Self::ask_again).
+    pub(crate) fn hush(&self, fd: impl AsFd, number: u64) {
+        // It fails only for what was never added.
+        let _ = epoll::modify(&self.set, fd, EventData::new_u64(number), EventFlags::empty());
+    }
+
     /// It is told no more.
     pub(crate) fn remove(&self, fd: impl AsFd) {
         // It is not there if it could not be added, or is closed already.

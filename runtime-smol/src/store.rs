@@ -5,6 +5,8 @@
 
 mod file;
 mod group;
+#[cfg(test)]
+mod slow;
 
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use thiserror::Error;
 
 pub(crate) use file::FileStore;
 pub(crate) use group::Group;
+#[cfg(test)]
+pub(crate) use slow::{Hold, slow};
 
 /// A place for records that survives the process.
 ///

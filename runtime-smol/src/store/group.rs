@@ -55,6 +55,11 @@ impl Group {
         self.jobs.is_empty() && self.ids.is_none()
     }
 
+    /// How many records it changes.
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len() + usize::from(self.ids.is_some())
+    }
+
     /// About how much memory it takes.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes

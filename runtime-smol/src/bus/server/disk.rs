@@ -1,17 +1,13 @@
 //! What the hub hands to the disk, and hears of it.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, Sender};
-use futures_lite::Stream;
 use sched_core::bus::Persist;
-use smol::Task;
 use tracing::{error, info};
 
-use super::desk::Desk;
+use super::desk::{Desk, Pen, Report};
 use super::report::DiskStats;
 use crate::store::{Group, Store};
 
@@ -22,15 +18,8 @@ const MOST_WAITING: usize = 64 * 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Reports that may wait for the hub: more than there can be, since every group
-/// is of another turn of the hub, and it hears them all once a turn.
-const REPORTS: usize = 4;
-
-/// The hub's end of the one thread that writes.
-///
-/// One group at a time is on its way to the disk. The next is what comes in
-/// meanwhile; the writer takes it itself as soon as it is free, and a group that
-/// failed is put before it and tried again when the hub says so.
+/// The hub's view of the disk: it leaves changes on the [`Desk`], and hears what
+/// has become of them. A group that failed is tried again when it says so.
 #[derive(Debug)]
 pub(super) struct Disk {
     desk: Arc<Desk>,
@@ -38,19 +27,6 @@ pub(super) struct Disk {
     failed: u32,
     overdue: bool,
     stats: DiskStats,
-    reports: Pin<Box<Receiver<Report>>>,
-    writer: Task<()>,
-}
-
-/// What the writer says of a group.
-#[derive(Debug)]
-enum Report {
-    /// It is on disk; that took so long. It goes back to the hub, whose memory
-    /// it is: if the writer gave that free, both would wait for each other at
-    /// the allocator, just when the hub has most to do.
-    Committed(Group, Duration),
-    /// It is not, and is back on the desk.
-    Failed(String),
 }
 
 /// What the broker must hear.
@@ -61,24 +37,20 @@ pub(super) enum Verdict {
 }
 
 impl Disk {
-    /// Starts the thread that writes to this store.
+    /// A disk on which nothing of this store is under way.
     pub(super) fn new(store: Box<dyn Store>) -> Self {
-        let desk = Arc::new(Desk::default());
-        let (report, reports) = async_channel::bounded(REPORTS);
         Self {
-            desk: desk.clone(),
+            desk: Desk::new(store),
             pausing: None,
             failed: 0,
             overdue: false,
             stats: DiskStats::default(),
-            reports: Box::pin(reports),
-            writer: smol::unblock(move || write(store, &desk, &report)),
         }
     }
 
     /// Takes what must be on disk. An answer: the disk is too slow for that.
     pub(super) fn take(&mut self, changes: impl Iterator<Item = Persist>) -> Option<Verdict> {
-        // Made before the desk is locked: the writer may want to look at it.
+        // Made before the desk is locked: who writes may want to look at it.
         let mut group = Group::default();
         changes.for_each(|change| group.add(change));
         let waiting = self.desk.add(group);
@@ -88,6 +60,16 @@ impl Disk {
         self.overdue = true;
         error!("too much waits for the disk; submissions are refused until it has caught up");
         Some(Verdict::Failed("too much waits for it already".to_owned()))
+    }
+
+    /// How many records wait, if nobody writes and somebody may.
+    pub(super) fn waits(&self) -> usize {
+        self.desk.waits()
+    }
+
+    /// What to write with, if nobody does.
+    pub(super) fn take_up(&self) -> Option<Pen> {
+        self.desk.take_up()
     }
 
     /// Has what failed tried again, if it is time for that.
@@ -103,15 +85,12 @@ impl Disk {
         self.pausing
     }
 
-    /// What the broker must hear of the writer's next report.
-    pub(super) fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        match ready!(self.reports.as_mut().poll_next(cx)) {
-            Some(report) => Poll::Ready(self.heard(report)),
-            None => Poll::Pending,
-        }
+    /// What the broker must hear of the next report.
+    pub(super) fn poll_verdict(&mut self, cx: &Context<'_>) -> Poll<Verdict> {
+        self.desk.poll_report(cx).map(|report| self.heard(report))
     }
 
-    /// Takes what the writer says.
+    /// Takes what is said of a group.
     fn heard(&mut self, report: Report) -> Verdict {
         match report {
             Report::Committed(group, took) => {
@@ -140,41 +119,17 @@ impl Disk {
         self.stats
     }
 
-    /// Writes what is left, if the disk takes it now, and closes the store.
-    pub(super) async fn finish(mut self) {
-        self.desk.end();
-        while let Ok(report) = self.reports.recv().await {
+    /// Writes what is left, when whoever writes has ended and if the disk takes it
+    /// then, and closes the store.
+    pub(super) fn finish(&mut self) {
+        let mut pen = self.desk.end();
+        pen.write();
+        pen.close();
+        while let Some(report) = self.desk.take_report() {
             let _nobody_is_left_to_hear_it = self.heard(report);
         }
-        (&mut self.writer).await;
         if self.desk.add(Group::default()) > 0 {
             error!("the last changes could not be written; none of them was acknowledged");
-        }
-    }
-}
-
-/// Whoever drops it leaves no thread behind that waits.
-impl Drop for Disk {
-    fn drop(&mut self) {
-        self.desk.end();
-    }
-}
-
-/// Writes, on a thread of its own: a task that hands every group on to another
-/// thread, and waits for that, pays for four changes of threads and not two. At
-/// the end it closes the store, which writes as well.
-fn write(mut store: Box<dyn Store>, desk: &Desk, reports: &Sender<Report>) {
-    while let Some(group) = desk.wait() {
-        let begun = Instant::now();
-        let report = match store.commit(&group) {
-            Ok(()) => Report::Committed(group, begun.elapsed()),
-            Err(why) => {
-                desk.put_back(group);
-                Report::Failed(why.to_string())
-            }
-        };
-        if reports.send_blocking(report).is_err() {
-            return;
         }
     }
 }
@@ -184,13 +139,17 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use std::task::Waker;
+    use std::thread;
+
+    use async_channel::{Receiver, Sender};
     use sched_core::bus::PersistOp;
     use sched_core::{BinIndex, JobId};
     use smol::future::poll_fn;
     use smol::{Timer, block_on};
 
     use super::*;
-    use crate::store::{Records, StoreError};
+    use crate::store::{Records, StoreError, slow};
 
     /// Jobs, and how long their records are.
     type Taken = Vec<(u64, usize)>;
@@ -199,24 +158,6 @@ mod tests {
     struct Flaky {
         full: Arc<AtomicBool>,
         taken: Sender<Taken>,
-    }
-
-    /// A disk that asks before it takes anything.
-    struct Slow {
-        asks: Sender<()>,
-        may: Receiver<()>,
-    }
-
-    impl Store for Slow {
-        fn load(&mut self) -> Result<Records, StoreError> {
-            Ok(Records::default())
-        }
-
-        fn commit(&mut self, _: &Group) -> Result<(), StoreError> {
-            self.asks.send_blocking(()).unwrap();
-            self.may.recv_blocking().unwrap();
-            Ok(())
-        }
     }
 
     impl Store for Flaky {
@@ -251,27 +192,65 @@ mod tests {
         block_on(poll_fn(|cx| disk.poll_verdict(cx)))
     }
 
+    /// What is known of a group by now.
+    fn next(disk: &mut Disk) -> Poll<Verdict> {
+        disk.poll_verdict(&Context::from_waker(Waker::noop()))
+    }
+
+    /// Writes what may be written by now.
+    fn write(disk: &Disk) {
+        if disk.waits() > 0 {
+            disk.take_up().unwrap().write_on();
+        }
+    }
+
     #[test]
     fn what_comes_in_meanwhile_is_the_next_group() {
-        let ((asks, asked), (let_it, may)) = (async_channel::bounded(1), async_channel::bounded(1));
-        let mut disk = Disk::new(Box::new(Slow { asks, may }));
-        let asked = || asked.recv_blocking().unwrap();
-        let let_it = || let_it.send_blocking(()).unwrap();
+        let (store, hold) = slow();
+        let mut disk = Disk::new(store);
+        hold.hold();
         disk.take(put(1, "x"));
-        asked();
+        assert_eq!(disk.waits(), 1);
+        let pen = disk.take_up().unwrap();
+        let writes = thread::spawn(|| pen.write_on());
+        hold.asked();
         disk.take(put(2, "x"));
         disk.take(put(3, "x"));
-        let_it();
+        assert!(disk.take_up().is_none(), "there is one pen");
+        assert_eq!(disk.waits(), 0, "somebody writes");
+        assert!(next(&mut disk).is_pending());
+        hold.let_it();
         // It goes on by itself.
-        asked();
-        assert!(matches!(heard(&mut disk), Verdict::Persisted(1)));
+        hold.asked();
+        assert!(matches!(next(&mut disk), Poll::Ready(Verdict::Persisted(1))));
         disk.take(put(4, "x"));
-        let_it();
+        hold.let_it();
         assert!(matches!(heard(&mut disk), Verdict::Persisted(3)));
-        asked();
-        let_it();
+        hold.asked();
+        hold.let_it();
         assert!(matches!(heard(&mut disk), Verdict::Persisted(4)));
-        block_on(disk.finish());
+        writes.join().unwrap();
+        disk.finish();
+    }
+
+    #[test]
+    fn nothing_is_written_after_a_group_that_was_cut_short() {
+        let (store, hold) = slow();
+        let mut disk = Disk::new(store);
+        hold.hold();
+        disk.take(put(1, "x"));
+        let pen = disk.take_up().unwrap();
+        let writes = thread::spawn(|| pen.write_on());
+        hold.asked();
+        hold.release();
+        hold.panic();
+        assert!(writes.join().is_err());
+        disk.take(put(2, "x"));
+        assert_eq!(disk.waits(), 0);
+        assert!(next(&mut disk).is_pending());
+        disk.finish();
+        assert_eq!(disk.stats().commits.counts().iter().sum::<u64>(), 1, "both together");
+        assert!(hold.is_closed());
     }
 
     #[test]
@@ -280,14 +259,17 @@ mod tests {
         full.store(true, Ordering::SeqCst);
         disk.take(put(1, "x"));
         disk.flush();
+        write(&disk);
         let Verdict::Failed(why) = heard(&mut disk) else { panic!("it was full") };
         assert!(why.contains("it is full"), "{why}");
         full.store(false, Ordering::SeqCst);
         disk.take(put(2, "y"));
         disk.flush();
+        write(&disk);
         assert!(taken.is_empty(), "not before the pause is over");
         block_on(Timer::at(disk.due().unwrap()));
         disk.flush();
+        write(&disk);
         assert!(matches!(heard(&mut disk), Verdict::Persisted(2)));
         assert_eq!(taken.try_recv(), Ok(vec![(1, 1), (2, 1)]));
         assert_eq!(disk.due(), None);
@@ -300,14 +282,14 @@ mod tests {
         let (mut disk, full, taken) = disk();
         full.store(true, Ordering::SeqCst);
         disk.take(put(1, "x"));
-        disk.flush();
+        write(&disk);
         let large = "x".repeat(MOST_WAITING / 2);
         assert!(disk.take(put(2, &large)).is_none());
         assert!(matches!(disk.take(put(3, &large)), Some(Verdict::Failed(_))));
         assert!(disk.take(put(4, "x")).is_none(), "it is said once");
         full.store(false, Ordering::SeqCst);
-        let (length, all) = (large.len(), disk.finish());
-        block_on(all);
+        let length = large.len();
+        disk.finish();
         let taken: Vec<_> = std::iter::from_fn(|| taken.try_recv().ok()).flatten().collect();
         assert_eq!(taken, [(1, 1), (2, length), (3, length), (4, 1)], "nothing is given up");
     }
@@ -317,7 +299,8 @@ mod tests {
         let (mut disk, full, taken) = disk();
         full.store(true, Ordering::SeqCst);
         disk.take(put(1, "x"));
-        block_on(disk.finish());
+        write(&disk);
+        disk.finish();
         assert!(taken.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 mod input;
 mod sending;
+mod threads;
 
 use std::iter::from_fn;
 use std::net::SocketAddr;
@@ -25,7 +26,9 @@ use super::client::{Client, Clients, Newcomer};
 use super::disk::{Disk, Verdict};
 use super::fan_out::FanOut;
 use super::fault_log::FaultLog;
+use super::hand::Hand;
 use super::poller::{Found, Poller};
+use super::relief::Relief;
 use super::report::{BusEvent, BusStats};
 use crate::clock::Clock;
 
@@ -36,6 +39,8 @@ pub(super) struct Hub {
     clock: Clock,
     broker: Broker,
     disk: Option<Disk>,
+    /// Whether its thread writes what waits for the disk.
+    hand: Hand,
     poller: Poller,
     input: Pin<Box<Receiver<Input>>>,
     events: Sender<BusEvent>,
@@ -61,6 +66,7 @@ impl Hub {
             clock,
             broker,
             disk,
+            hand: Hand::default(),
             poller,
             input: Box::pin(input),
             events,
@@ -74,24 +80,14 @@ impl Hub {
         }
     }
 
-    /// Runs until nobody can send input any more.
-    pub(super) fn run(mut self) -> BusStats {
-        let waker = self.poller.waker();
-        let mut cx = Context::from_waker(&waker);
-        let mut found = Found::nothing();
-        while self.turn(&mut cx, &mut found) {
-            self.poller.wait(self.due(), &mut found);
-        }
-        self.log.end_period();
-        if let Some(disk) = self.disk.take() {
-            smol::block_on(disk.finish());
-        }
-        self.stats()
-    }
-
     /// Does what there is to do, so that what follows from it is sent together.
     /// `false`: nobody can send input any more.
-    fn turn(&mut self, cx: &mut Context<'_>, found: &mut Found) -> bool {
+    pub(super) fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        found: &mut Found,
+        relief: &Relief<Self>,
+    ) -> bool {
         self.read_from(found);
         while self.poller.finds_more(found) {
             self.read_from(found);
@@ -105,7 +101,7 @@ impl Hub {
             self.let_time_act();
         }
         self.fan_out();
-        self.persist();
+        self.persist(relief);
         self.transmit();
         self.close_replaced();
         self.pass_events_on();
@@ -128,7 +124,7 @@ impl Hub {
     }
 
     /// The disk reports once a group.
-    fn hear_disk(&mut self, cx: &mut Context<'_>) {
+    fn hear_disk(&mut self, cx: &Context<'_>) {
         while let Some(Poll::Ready(verdict)) = self.disk.as_mut().map(|disk| disk.poll_verdict(cx))
         {
             self.take_verdict(&verdict);
@@ -143,14 +139,19 @@ impl Hub {
         }
     }
 
-    /// Hands what must be on disk to the writer. Nothing that follows from it
-    /// is sent before the writer has said that it is there.
-    fn persist(&mut self) {
+    /// Leaves what must be on disk for whoever writes. Nothing that follows from
+    /// it is sent before it is known to be there.
+    fn persist(&mut self, relief: &Relief<Self>) {
         let Some(mut disk) = self.disk.take() else { return };
         while let Some(verdict) = disk.take(from_fn(|| self.broker.poll_persist())) {
             self.take_verdict(&verdict);
         }
         disk.flush();
+        let waiting = disk.waits();
+        self.hand.choose(waiting);
+        if waiting > 0 && !self.hand.is_own() {
+            disk.take_up().into_iter().for_each(|pen| relief.hand(pen));
+        }
         self.disk = Some(disk);
     }
 

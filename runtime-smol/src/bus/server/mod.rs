@@ -7,11 +7,12 @@
 //! accept, to shake hands, to answer plain HTTP, to write what is left over, to
 //! close) is done by tasks, which talk to it through one bounded queue.
 //!
-//! Nor does it wait for the disk. What must be on disk before it is told goes
-//! to a second thread, which commits a group of changes at a time; the next group
-//! is what has come in meanwhile, and the thread takes that itself. While the disk fails, or is too slow for what
-//! comes, submissions are refused; what runs goes on, and its reports are
-//! answered once the disk has taken them.
+//! Nor does it wait for the disk: with one there are two such threads, and while
+//! either writes, the other has the broker if anybody speaks ([`thread`]). What must
+//! be on disk before it is told is committed a group of changes at a time; the
+//! next group is what has come in meanwhile ([`desk`]). While the disk fails, or
+//! is too slow for what comes, submissions are refused; what runs goes on, and
+//! its reports are answered once the disk has taken them.
 
 pub(super) mod admission;
 mod client;
@@ -20,13 +21,15 @@ mod desk;
 mod disk;
 mod fan_out;
 mod fault_log;
+mod hand;
 mod hub;
-mod lull;
 mod outboxes;
 mod poller;
 mod queue;
+mod relief;
 mod report;
 mod thread;
+mod tries;
 
 use std::convert::Infallible;
 use std::io;
@@ -37,6 +40,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender, WeakSender};
 use futures_lite::FutureExt;
+use sched_core::bus::Broker;
 use sched_core::{ClientId, Policy};
 use smol::{Async, Task, Timer};
 use thiserror::Error;
@@ -48,11 +52,12 @@ use crate::clock::Clock;
 use crate::process::make_room_for_others;
 use crate::store::StoreError;
 use connection::Connection;
+use disk::Disk;
 use hub::{Hub, Input, Watch};
 use outboxes::Outboxes;
 use poller::Poller;
 pub use report::{BusEvent, BusFailed, BusStats, DiskStats};
-use thread::HubThread;
+use thread::HubThreads;
 
 /// Messages that wait for the broker, at most.
 const INBOX: usize = 64;
@@ -161,7 +166,7 @@ pub struct BusServer {
     listener: Async<TcpListener>,
     address: SocketAddr,
     config: Arc<BusConfig>,
-    hub: HubThread,
+    hub: HubThreads,
     inbox: Sender<Input>,
     stop: Stop,
     events: Receiver<BusEvent>,
@@ -190,9 +195,18 @@ impl BusServer {
     /// jobs cannot be used, is another bus's, or its content is damaged. The
     /// system is at its limits.
     pub async fn bind(config: BusConfig) -> Result<Self, BindError> {
-        make_room(config.max_connections);
         let clock = Clock::unix();
         let queue = queue::open(&config, clock.now()).await?;
+        Self::with_queue(config, clock, queue)
+    }
+
+    /// Listens, with this broker and this disk.
+    fn with_queue(
+        config: BusConfig,
+        clock: Clock,
+        queue: (Broker, Option<Disk>),
+    ) -> Result<Self, BindError> {
+        make_room(config.max_connections);
         let address = config.listen;
         let fail = |source| BindError::Listen { address, source };
         let listener = Async::<TcpListener>::bind(address).map_err(fail)?;
@@ -202,7 +216,7 @@ impl BusServer {
         let poller = Poller::new().map_err(BindError::System)?;
         let hub = Hub::new(clock, queue, poller, input, event_sender);
         let stop = async_channel::bounded(1);
-        let hub = HubThread::start(hub, inbox.clone(), stop.0.clone());
+        let hub = HubThreads::start(hub, inbox.clone(), stop.0.clone());
         let hub = hub.map_err(BindError::System)?;
         Ok(Self { listener, address, config: Arc::new(config), hub, inbox, stop, events })
     }

@@ -14,7 +14,7 @@
 //!   for the hub, which is woken in turn, perhaps on another thread. Here who
 //!   can be read is a list, and who reads is already awake.
 //!
-//! Before it sleeps the hub may look on for a moment, see [`Lull`].
+//! Before it sleeps the hub may look on for a [moment](MOMENT).
 //!
 //! Everything that is not a socket (other tasks, timers, the disk) calls by a
 //! [`Waker`], as it would call any task. It rings a bell, which is part of the
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use sched_core::ClientId;
 
-use super::lull::Lull;
+use super::tries::Tries;
 use crate::epoll::{self, Epoll, Told};
 
 /// Events taken at once, at most; the others come next, before those that have
@@ -41,13 +41,24 @@ const EVENTS: usize = 256;
 /// So many at once are some of those who speak one after another.
 const SEVERAL: usize = 2;
 
+/// How long to look on before a sleep.
+///
+/// To put a thread to sleep and wake it takes some microseconds of the
+/// processor, and longer by the clock if the processor has gone to sleep as
+/// well. A client that answers at once what it was sent answers sooner than
+/// that: whoever still looks hears it earlier, and for less. With a longer moment one
+/// in vain could cost more than twice what it would have saved. They are rare where
+/// nobody answers at once, because the disk is at work, or because the bus has
+/// the only processor.
+const MOMENT: Duration = Duration::from_micros(10);
+
 /// The sockets of all clients, and the bell.
 #[derive(Debug)]
 pub(super) struct Poller {
     epoll: Arc<Epoll>,
     bell: Arc<Bell>,
     callers: Arc<Callers>,
-    lull: Lull,
+    moments: Tries,
 }
 
 /// What a [wait](Poller::wait) has found, and all of its turn.
@@ -89,7 +100,12 @@ impl Poller {
         let epoll = Arc::new(Epoll::new()?);
         let bell = Arc::new(Bell { state: AtomicU8::new(AWAKE), epoll: epoll.clone() });
         let callers = Arc::new(Callers { clients: Mutex::default(), bell: bell.clone() });
-        Ok(Self { epoll, bell, callers, lull: Lull::default() })
+        Ok(Self { epoll, bell, callers, moments: Tries::default() })
+    }
+
+    /// What is waited in. It can be read when there is something to do.
+    pub(super) fn set(&self) -> Arc<Epoll> {
+        self.epoll.clone()
     }
 
     /// Wakes the hub.
@@ -133,6 +149,23 @@ impl Poller {
         found.in_this_turn = found.events.count();
     }
 
+    /// Finds what there is, without waiting. `false`: nothing, nor was there a
+    /// call.
+    pub(super) fn look_around(&self, found: &mut Found) -> bool {
+        self.epoll.wait(Some(Duration::ZERO), &mut found.events);
+        let was_called = self.bell.wake_up();
+        found.in_this_turn = found.events.count();
+        was_called || !found.events.is_nothing()
+    }
+
+    /// Whoever calls or speaks from now on makes the [set](Self::set) readable, until
+    /// somebody waits or looks around.
+    pub(super) fn leave(&self) {
+        if !self.bell.fall_asleep() {
+            self.epoll.ring();
+        }
+    }
+
     /// Looks whether others can be read by now, after all who were found have
     /// been. If many speak, the first are found when they have spoken and the
     /// last have not; what is sent to all of them together, or for all of them
@@ -148,17 +181,19 @@ impl Poller {
 
     /// Looks on for a moment, if it is a good one.
     fn something_comes_at_once(&mut self, found: &mut Found) -> bool {
-        let Some(moment) = self.lull.moment() else { return false };
+        if !self.moments.is_time() {
+            return false;
+        }
         // What is there already is nothing to learn from.
         if self.look(found) {
             return true;
         }
-        let end = Instant::now() + moment;
+        let end = Instant::now() + MOMENT;
         let mut comes = false;
         while !comes && Instant::now() < end {
             comes = self.look(found);
         }
-        self.lull.ended(comes);
+        self.moments.ended(comes);
         comes
     }
 
@@ -196,9 +231,10 @@ impl Bell {
         self.state.load(Ordering::Acquire) == RUNG
     }
 
-    /// Whoever rang before this is heard in the turn that follows.
-    fn wake_up(&self) {
-        self.state.swap(AWAKE, Ordering::AcqRel);
+    /// Whoever rang before this is heard in the turn that follows. Whether
+    /// somebody did.
+    fn wake_up(&self) -> bool {
+        self.state.swap(AWAKE, Ordering::AcqRel) == RUNG
     }
 }
 
