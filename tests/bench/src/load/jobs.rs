@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::patience;
-use crate::machine::{Place, processor_time};
+use crate::machine::processor_time;
 use crate::net::websocket::{self, client_frame, find};
 use crate::net::{Mux, Ready, Received};
 use crate::trouble::{Doing, Result, Trouble};
@@ -24,14 +24,6 @@ pub(crate) struct Pace {
     /// for waking it. Where a disk is waited for, it would keep the machine
     /// awake that would sleep otherwise.
     pub(crate) spinning: bool,
-}
-
-impl Pace {
-    /// Where the load runs: who never sleeps has a processor of its own, and who
-    /// does is one program among others.
-    pub(crate) const fn place(self) -> Place {
-        if self.spinning { Place::Load } else { Place::Anywhere }
-    }
 }
 
 /// Jobs that are submitted and not finished, at most.

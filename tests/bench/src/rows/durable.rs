@@ -10,7 +10,7 @@ use self::alone::{commits, redb_alone};
 use super::queue::{beanstalkd, beanstalkd_jobs, figures, metrics};
 use crate::kit::Kit;
 use crate::load::jobs::{Jobs, Pace};
-use crate::machine::at;
+use crate::machine::{Place, at};
 use crate::row::{Contender, Figures, Metric, Role, Row, Target, Terms, counted};
 use crate::trouble::{Result, Trouble};
 
@@ -71,11 +71,10 @@ fn durable_bus(kit: &Kit, producers: usize, terms: &Terms) -> Result<(Figures, f
     let (path, _data) = kit.empty_data("bus")?;
     let bus = kit.durable_bus(&path)?;
     let file = path.join("queue.redb");
-    let pace = slice(terms);
-    at(pace.place(), || {
+    at(Place::Load, || {
         let mut jobs = Jobs::gather(bus.port(), producers)?;
         let before = commits(&file)?;
-        let mut figures = figures(jobs.run(bus.pid(), pace)?);
+        let mut figures = figures(jobs.run(bus.pid(), slice(terms))?);
         let commits = commits(&file)? - before;
         let jobs_a_commit = jobs.finished() as f64 / commits as f64;
         figures.push(Some(jobs_a_commit));

@@ -57,15 +57,15 @@ pub(super) fn figures(it: Throughput) -> Figures {
 }
 
 fn bus_jobs(bus: &Server, producers: usize, pace: Pace) -> Result<Throughput> {
-    at(pace.place(), || Jobs::gather(bus.port(), producers)?.run(bus.pid(), pace))?
+    at(Place::Load, || Jobs::gather(bus.port(), producers)?.run(bus.pid(), pace))?
 }
 
 pub(super) fn beanstalkd_jobs(server: &Server, producers: usize, pace: Pace) -> Result<Throughput> {
-    at(pace.place(), || Tube::gather(server.port(), producers)?.run(server.pid(), pace))?
+    at(Place::Load, || Tube::gather(server.port(), producers)?.run(server.pid(), pace))?
 }
 
 fn rabbitmq_jobs(node: &Node, producers: usize, pace: Pace) -> Result<Throughput> {
-    at(pace.place(), || Queue::gather(node.port(), producers)?.run(node.pid(), pace))?
+    at(Place::Load, || Queue::gather(node.port(), producers)?.run(node.pid(), pace))?
 }
 
 /// beanstalkd; durable in a directory, or in memory.

@@ -47,7 +47,7 @@ impl Hub {
 
     /// Whether its thread, which is to write what waits, gives way first.
     pub(in super::super) fn gives_way(&self) -> bool {
-        self.hand.gives_way(Instant::now())
+        self.hand.is_own() && self.hand.gives_way(Instant::now())
     }
 
     /// Gives way, and finds what there is to do then. `false`: nothing.
