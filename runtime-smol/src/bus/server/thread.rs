@@ -189,6 +189,16 @@ mod tests {
             Self { address, handle, running: smol::spawn(server.run()), disk }
         }
 
+        /// One that writes some of so many jobs, for as long as its disk is held up.
+        fn writing(jobs: usize) -> (Self, Client) {
+            let bus = Self::start();
+            let mut producer = bus.producer();
+            bus.disk.hold();
+            producer.submit(jobs);
+            bus.disk.asked();
+            (bus, producer)
+        }
+
         /// One that is registered as a producer.
         fn producer(&self) -> Client {
             let tcp = TcpStream::connect(self.address).unwrap();
@@ -253,11 +263,7 @@ mod tests {
     #[test]
     fn the_end_waits_for_what_is_being_written() {
         for jobs in [1, 100] {
-            let bus = Bus::start();
-            let mut producer = bus.producer();
-            bus.disk.hold();
-            producer.submit(jobs);
-            bus.disk.asked();
+            let (bus, producer) = Bus::writing(jobs);
             bus.handle.shutdown();
             drop(producer);
             std::thread::scope(|scope| {
@@ -272,11 +278,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_ends_the_bus() {
         for jobs in [1, 100] {
-            let bus = Bus::start();
-            let mut producer = bus.producer();
-            bus.disk.hold();
-            producer.submit(jobs);
-            bus.disk.asked();
+            let (bus, _producer) = Bus::writing(jobs);
             bus.disk.release();
             bus.disk.panic();
             assert_eq!(smol::block_on(bus.running).map(|_| ()), Err(BusFailed));
